@@ -63,7 +63,7 @@ class NetworkRequest:
 
 @dataclass(frozen=True, slots=True)
 class Subnet:
-    """One address pool of a network. ``ip_range`` limits dynamic addresses only; static ones may lie anywhere in ``subnet``."""
+    """One address pool of a network. ``ip_range`` limits dynamic addresses only; static ones may lie elsewhere."""
 
     subnet: IPNetwork
     gateway: IPAddress | None
@@ -145,7 +145,7 @@ class NetworkSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointRequest:
-    """What a client asked of one attachment of a container to a network. ``network`` is a name or an id prefix as sent."""
+    """What a client asked of one attachment to a network. ``network`` is a name or an id prefix as sent."""
 
     network: str
     aliases: tuple[str, ...] = ()
