@@ -9,8 +9,8 @@
         └── meta          key → value                    the engine's own id and the like
 
 Contract: a method that writes returns after the commit reached the disk. ``transaction`` groups several writes; an
-exception inside takes all of them back. One connection, used from the engine's event loop thread only; a commit here takes well
-under a millisecond. Names are unique within a kind; a clash is a Conflict with nothing written.
+exception inside takes all of them back. One connection, used from the engine's event loop thread only; a commit here
+takes well under a millisecond. Names are unique within a kind; a clash is a Conflict with nothing written.
 
 Out of scope: what the bodies mean.
 """
