@@ -1,0 +1,47 @@
+"""Undo in reverse, to the end: what a verb that fails half-way leaves behind is nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+_log = logging.getLogger(__name__)
+
+
+class Undo:
+    """An async context that runs the registered steps backwards when its body raises; errors of a step are noted on
+    the first error and the rest still runs."""
+
+    def __init__(self) -> None:
+        self._steps: list[tuple[str, Callable[[], Awaitable[object]]]] = []
+
+    def add(self, what: str, step: Callable[[], Awaitable[object]]) -> None:
+        """Register *step*, which undoes what was just done; *what* names it in logs."""
+        self._steps.append((what, step))
+
+    async def __aenter__(self) -> Undo:
+        return self
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            return
+        for what, step in reversed(self._steps):
+            try:
+                await step()
+            except Exception as failure:
+                _log.exception("cannot undo: %s", what)
+                error.add_note(f"and could not undo {what}: {failure}")
+
+
+async def both(first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B]) -> tuple[A, B]:
+    """Run two coroutines at once; both have ended when this returns or raises. Raises the first one's error first."""
+    results = await asyncio.gather(first, second, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results  # type: ignore[return-value]
