@@ -8,7 +8,7 @@ up is not handed out again at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -28,9 +28,10 @@ class Taken:
 class PortTaken(Exception):
     """No port of what was asked is free: the address and port tried last, and the container that holds it."""
 
-    def __init__(self, address: IPAddress, port: int, holder: str, whole_range: bool) -> None:
+    def __init__(self, address: IPAddress, port: int, holder: str, *, by_host: bool, whole_range: bool) -> None:
         super().__init__(holder)
-        self.address, self.port, self.holder, self.whole_range = address, port, holder, whole_range
+        self.address, self.port, self.holder = address, port, holder
+        self.by_host, self.whole_range = by_host, whole_range
 
 
 def clashes(first: IPAddress, second: IPAddress) -> bool:
@@ -77,7 +78,14 @@ def binding_addresses(host_ip: str, default: IPAddress | None, ipv4: bool, ipv6:
 class Allocator:
     """Hands out host ports for one container; a number, once chosen here, counts as taken."""
 
-    def __init__(self, taken: Iterable[Taken], ephemeral: tuple[int, int], cursor: int) -> None:
+    def __init__(
+        self,
+        taken: Iterable[Taken],
+        ephemeral: tuple[int, int],
+        cursor: int,
+        probe: Callable[[IPAddress, Transport, int], str],
+    ) -> None:
+        self._probe = probe
         self._taken: dict[tuple[Transport, int], list[Taken]] = {}
         self._ephemeral = ephemeral
         self.cursor = cursor
@@ -109,17 +117,23 @@ class Allocator:
                 if asked is None:
                     self.cursor = number + 1
                 return self._take(binding, addresses, number, owner)
-            refusal = PortTaken(*blocked, whole_range=first != last)
+            address, holder, by_host = blocked
+            refusal = PortTaken(address, number, holder, by_host=by_host, whole_range=first != last)
         assert refusal is not None
         raise refusal
 
     def _blocked(
         self, addresses: Sequence[IPAddress], transport: Transport, number: int
-    ) -> tuple[IPAddress, int, str] | None:
+    ) -> tuple[IPAddress, str, bool] | None:
+        """The address on which the number is not free, who holds it, and whether that is a program of the host."""
         for address in addresses:
             holder = self.holder(address, transport, number)
             if holder is not None:
-                return address, number, holder
+                return address, holder, False
+        for address in addresses:
+            program = self._probe(address, transport, number)
+            if program:
+                return address, program, True
         return None
 
     def _take(

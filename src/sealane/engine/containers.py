@@ -1,0 +1,462 @@
+"""The verbs on containers: create, look up, rename, connect, remove, wait. Starting and stopping lie in ``runner``.
+
+Contract: everything is checked before anything is made; the record is committed before the reply; a verb on one
+container holds
+that container's lock, so that verbs on different containers never wait for each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from ipaddress import ip_address
+from pathlib import Path
+
+from sealane.engine.addresses import AddressBook
+from sealane.engine.container import Container
+from sealane.engine.context import Context
+from sealane.engine.directory import Directory
+from sealane.engine.events import Events
+from sealane.engine.files import parse_extra_host
+from sealane.engine.images import Images
+from sealane.engine.model import (
+    ContainerRequest,
+    ContainerView,
+    Created,
+    EndpointView,
+    ExitStatus,
+    HealthCheck,
+    MountKind,
+    Pruned,
+    Resources,
+    RestartPolicy,
+    Status,
+    WaitCondition,
+)
+from sealane.engine.namegen import random_name
+from sealane.engine.networks import Networks
+from sealane.engine.ports import parse_range
+from sealane.engine.prepare import check_name, merge_process, settle_mounts
+from sealane.engine.records import Attachment, ContainerLive, ContainerRecord, MountRecord
+from sealane.engine.volumes import Volumes
+from sealane.errors import Conflict, InvalidArgument, NotFound
+from sealane.network.spec import EndpointRequest
+from sealane.network.validate import validate_endpoint
+from sealane.store.codec import encode
+from sealane.store.database import Database
+from sealane.values import ContainerId, ExecId, ImageId, NetworkId, short
+
+
+class Containers:
+    """Every container of this engine."""
+
+    def __init__(
+        self,
+        context: Context,
+        database: Database,
+        events: Events,
+        images: Images,
+        networks: Networks,
+        volumes: Volumes,
+        addresses: AddressBook,
+        directory: Directory[Container],
+    ) -> None:
+        self._context = context
+        self._database = database
+        self._events = events
+        self._images = images
+        self._networks = networks
+        self._volumes = volumes
+        self._addresses = addresses
+        self._directory = directory
+        self._random = random.Random()
+
+    # looking up
+
+    def get(self, reference: str) -> Container:
+        """By full id, name or unique id prefix. Raises NotFound in Docker's words."""
+        found = self._directory.find(reference.removeprefix("/"))
+        if found is None:
+            raise NotFound(f"No such container: {reference}")
+        return found
+
+    def all(self) -> list[Container]:
+        return list(self._directory)
+
+    # creating
+
+    async def create(self, request: ContainerRequest) -> Created:
+        """Check everything, then commit the record. Nothing runs, and nothing is in the kernel yet."""
+        image = self._images.get(request.image)
+        identifier = ContainerId(self._context.new_id())
+        name = check_name(request.name) if request.name else self._free_name()
+        self._check_name_free(name)
+        self._check_host_side(request)
+        attachments = self._attachments(request)
+        process = merge_process(request, image.config, identifier, _image_health(image.config), self._hostname(request))
+        mounts = settle_mounts(
+            request, image.config.volumes, self._inherited(request), self._volumes.path, self._context.new_id
+        )
+        record = ContainerRecord(
+            id=identifier,
+            name=name,
+            created_ns=self._context.clock.now_ns(),
+            request=request,
+            image_id=image.id,
+            image_ref=request.image,
+            process=process,
+            mounts=mounts,
+            attachments=attachments,
+        )
+        self._hold_static(record)
+        try:
+            await self._make_volumes(mounts)
+            self._check_name_free(name)
+            container = Container(record, ContainerLive())
+            self._context.layout.container(identifier).mkdir(mode=0o710, parents=True)
+            self.commit(container, record, container.live)
+        except BaseException:
+            self._release_static(record)
+            shutil.rmtree(self._context.layout.container(identifier), ignore_errors=True)
+            raise
+        self._directory.file(identifier, name, container)
+        self.emit("create", container)
+        return Created(identifier, self._create_warnings(request))
+
+    def _create_warnings(self, request: ContainerRequest) -> tuple[str, ...]:
+        if request.network_mode == "host" and request.port_bindings:
+            return ("Published ports are discarded when using host network mode",)
+        return ()
+
+    def _free_name(self) -> str:
+        while True:
+            name = random_name(self._random)
+            if self._directory.named(name) is None:
+                return name
+
+    def _check_name_free(self, name: str) -> None:
+        holder = self._directory.named(name)
+        if holder is not None:
+            raise Conflict(
+                f'Conflict. The container name "/{name}" is already in use by container "{holder.id}". '
+                "You have to remove (or rename) that container to be able to reuse that name."
+            )
+
+    def _check_host_side(self, request: ContainerRequest) -> None:
+        gateway = self._context.settings.host_gateway or ip_address("127.0.0.1")
+        for text in request.extra_hosts:
+            parse_extra_host(text, gateway)
+        for binding in request.port_bindings:
+            parse_range(binding.host_port)
+            if binding.host_ip:
+                try:
+                    ip_address(binding.host_ip)
+                except ValueError:
+                    raise InvalidArgument(f"invalid IP address in port binding: {binding.host_ip!r}") from None
+        mode = request.network_mode
+        if mode.startswith("container:"):
+            self.get(mode.removeprefix("container:"))
+        for link in request.links:
+            self.get(link.partition(":")[0])
+
+    def _hostname(self, request: ContainerRequest) -> str:
+        if request.network_mode == "host":
+            return Path("/proc/sys/kernel/hostname").read_text(encoding="utf-8").strip()
+        if request.network_mode.startswith("container:") and not request.hostname:
+            return self.get(request.network_mode.removeprefix("container:")).record.process.hostname
+        return ""
+
+    def _attachments(self, request: ContainerRequest) -> tuple[Attachment, ...]:
+        """Network mode first, then the rest in the order asked. Networks need only exist when the container starts."""
+        mode = "bridge" if request.network_mode in ("", "default") else request.network_mode
+        asked = list(request.endpoints)
+        if mode.startswith("container:") or mode in ("host", "none"):
+            strangers = [e for e in asked if e.network not in (mode, request.network_mode)]
+            if strangers:
+                raise InvalidArgument(
+                    "container cannot be connected to multiple networks with one of the networks in private (none) mode"
+                    if mode == "none"
+                    else "container sharing network namespace with another container or host cannot be connected to "
+                    "any other network"
+                )
+            if mode.startswith("container:"):
+                return ()
+            asked = [EndpointRequest(network=mode)]
+        elif not any(self._same_network(e.network, mode) for e in asked):
+            asked.insert(0, EndpointRequest(network=mode))
+        asked.sort(key=lambda e: not self._same_network(e.network, mode))
+        return tuple(self._attachment(endpoint) for endpoint in asked)
+
+    def _same_network(self, first: str, second: str) -> bool:
+        names = {"default": "bridge"}
+        first, second = names.get(first, first), names.get(second, second)
+        if first == second:
+            return True
+        ids = {self._network_id(first), self._network_id(second)}
+        return len(ids) == 1 and None not in ids
+
+    def _network_id(self, reference: str) -> NetworkId | None:
+        try:
+            return self._networks.resolve(reference).id
+        except NotFound:
+            return None
+
+    def _attachment(self, asked: EndpointRequest) -> Attachment:
+        try:
+            spec = self._networks.resolve(asked.network)
+        except NotFound:
+            spec = None
+        if spec is not None:
+            asked = replace(asked, network=spec.name)
+        validate_endpoint(asked, spec)
+        return Attachment(network_id=spec.id if spec else None, asked=asked)
+
+    def _inherited(self, request: ContainerRequest) -> list[MountRecord]:
+        records: list[MountRecord] = []
+        for text in request.volumes_from:
+            name, _, mode = text.partition(":")
+            for mount in self.get(name).record.mounts:
+                if mount.point.kind is MountKind.TMPFS:
+                    continue
+                point = replace(mount.point, read_write=mount.point.read_write and "ro" not in mode.split(","))
+                records.append(replace(mount, point=point))
+        return records
+
+    async def _make_volumes(self, mounts: Sequence[MountRecord]) -> None:
+        for mount in mounts:
+            if mount.is_volume:
+                asked = mount.asked
+                await self._volumes.create(
+                    mount.point.name, asked.driver or "local", asked.driver_options, asked.labels, anonymous=not asked.source
+                )
+
+    def _hold_static(self, record: ContainerRecord) -> None:
+        held: list[tuple[NetworkId, str]] = []
+        try:
+            for network, text in _static(record):
+                self.check_address_free(network, text, record.id)
+                self._addresses.hold(network, ip_address(text), record.id)
+                held.append((network, text))
+        except BaseException:
+            for network, text in held:
+                self._addresses.release(network, ip_address(text), record.id)
+            raise
+
+    def check_address_free(self, network: NetworkId, text: str, asking: ContainerId) -> None:
+        """Raises Conflict naming the container that has been promised an address."""
+        holder = self._addresses.holder(network, ip_address(text))
+        if holder is not None and holder != asking:
+            owner = self._directory.get(holder)
+            raise Conflict(
+                f"Address already in use: {text} belongs to container {owner.name if owner else short(holder)}"
+            )
+
+    def _release_static(self, record: ContainerRecord) -> None:
+        for network, text in _static(record):
+            self._addresses.release(network, ip_address(text), record.id)
+
+    # committing
+
+    def commit(
+        self, container: Container, record: ContainerRecord | None = None, live: ContainerLive | None = None
+    ) -> None:
+        """Write what changed, then change it in memory."""
+        with self._database.transaction():
+            if record is not None:
+                self._database.put_object("container", record.id, record.name, encode(record))
+            if live is not None:
+                self._database.put_state(container.id, encode(live))
+        if record is not None:
+            container.record = record
+        if live is not None:
+            container.live = live
+
+    def adopt(self, record: ContainerRecord, live: ContainerLive) -> Container:
+        """File a container that already exists (recovery)."""
+        container = Container(record, live)
+        self._directory.file(record.id, record.name, container)
+        self._hold_static(record)
+        return container
+
+    def emit(self, action: str, container: Container, **attributes: str) -> None:
+        """An event about a container: its labels, image and name go with it, as Docker's do."""
+        record = container.record
+        self._events.emit(
+            "container",
+            action,
+            record.id,
+            {**record.process.labels, **attributes, "image": record.image_ref, "name": record.name},
+        )
+
+    # other verbs on the record
+
+    async def rename(self, reference: str, new_name: str) -> Container:
+        """Change the name in the store and in the directory; the caller tells the resolver."""
+        container = self.get(reference)
+        if not new_name:
+            raise InvalidArgument("Neither old nor new names may be empty")
+        name = check_name(new_name)
+        if name == container.name:
+            raise InvalidArgument("Renaming a container with the same name as its current name")
+        self._check_name_free(name)
+        old = container.name
+        self.commit(container, record=replace(container.record, name=name))
+        self._directory.rename(container.id, name)
+        self.emit("rename", container, oldName=f"/{old}")
+        return container
+
+    async def update(
+        self, reference: str, resources: Resources, restart: RestartPolicy | None, asked: bytes | None
+    ) -> Container:
+        """Change limits and restart policy in the record; the caller applies limits to a running container."""
+        container = self.get(reference)
+        request = container.record.request
+        if restart is not None and restart.name != "no" and request.auto_remove:
+            raise Conflict("Restart policy cannot be updated because AutoRemove is enabled for the container")
+        request = replace(
+            request, resources=resources, restart=restart or request.restart, asked=asked or request.asked
+        )
+        self.commit(container, record=replace(container.record, request=request))
+        self.emit("update", container)
+        return container
+
+    def set_attachments(self, container: Container, attachments: tuple[Attachment, ...]) -> None:
+        """After connect and disconnect."""
+        self.commit(container, record=replace(container.record, attachments=attachments))
+
+    def forget(self, container: Container) -> None:
+        """Delete the record of a container that is gone; its files are deleted by the caller."""
+        with self._database.transaction():
+            self._database.delete_object("container", container.id)
+            self._database.delete_state(container.id)
+        self._release_static(container.record)
+        self._directory.forget(container.id)
+        self.emit("destroy", container)
+        container.tell_exit(ExitStatus(container.state.exit_code))
+        container.removal.set()
+
+    async def wait(self, reference: str, condition: WaitCondition) -> Awaitable[ExitStatus]:
+        """Register for an exit; the inner awaitable gives the result."""
+        container = self.get(reference)
+        if condition is WaitCondition.REMOVED:
+            return self._wait_removed(container)
+        if condition is WaitCondition.NOT_RUNNING and not container.running and container.state.status is not
+        Status.RESTARTING:
+            done: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
+            done.set_result(ExitStatus(container.state.exit_code, container.state.error))
+            return done
+        return container.next_exit()
+
+    async def _wait_removed(self, container: Container) -> ExitStatus:
+        await container.removal.wait()
+        return ExitStatus(container.state.exit_code)
+
+    # views
+
+    def views(self) -> list[ContainerView]:
+        """Everything, newest first."""
+        return sorted((self._view(c) for c in self._directory), key=lambda view: view.created_ns, reverse=True)
+
+    def view(self, reference: str) -> ContainerView:
+        return self._view(self.get(reference))
+
+    def _view(self, container: Container) -> ContainerView:
+        record, live, layout = container.record, container.live, self._context.layout
+        process, folder = record.process, layout.container(container.id)
+        return ContainerView(
+            id=record.id,
+            name=record.name,
+            created_ns=record.created_ns,
+            request=record.request,
+            image_id=record.image_id,
+            image_ref=record.image_ref,
+            path=process.path,
+            args=process.args,
+            env=process.env,
+            working_dir=process.working_dir,
+            user=process.user,
+            entrypoint=process.entrypoint,
+            command=process.command,
+            labels=process.labels,
+            exposed_ports=process.exposed_ports,
+            hostname=process.hostname,
+            stop_signal=process.stop_signal,
+            state=live.state,
+            mounts=tuple(mount.point for mount in record.mounts),
+            endpoints=self._endpoint_views(container),
+            ports=live.ports,
+            sandbox_key="" if not container.running else str(layout.sandbox(container.id)),
+            rootfs=layout.rootfs(container.id) if container.running else None,
+            log_path=layout.log(container.id),
+            resolv_conf_path=folder / "resolv.conf",
+            hosts_path=folder / "hosts",
+            hostname_path=folder / "hostname",
+            cgroup_path=f"{self._context.settings.cgroup_parent}/{container.id}",
+            exec_ids=tuple(ExecId(item) for item in container.exec_ids),
+        )
+
+    def _endpoint_views(self, container: Container) -> tuple[EndpointView, ...]:
+        settled = {endpoint.network: endpoint for endpoint in container.live.endpoints}
+        views = []
+        for attachment in container.record.attachments:
+            identifier = attachment.network_id or self._network_id(attachment.asked.network)
+            spec = self._networks.get(identifier) if identifier else None
+            endpoint = settled.get(identifier) if identifier else None
+            views.append(
+                EndpointView(
+                    network_name=spec.name if spec else attachment.asked.network,
+                    network_id=identifier,
+                    asked=attachment.asked,
+                    settled=endpoint,
+                    names=endpoint.names if endpoint else (),
+                )
+            )
+        return tuple(views)
+
+    def users_of_volume(self, name: str) -> tuple[ContainerId, ...]:
+        return tuple(c.id for c in self._directory if any(m.point.name == name for m in c.record.mounts))
+
+    def users_of_image(self, image: ImageId) -> list[Container]:
+        return [c for c in self._directory if c.record.image_id == image]
+
+    async def prune(self, keep: Callable[[ContainerView], bool], remove: Callable[[str], Awaitable[None]]) -> Pruned:
+        """Remove every container that does not run and that *keep* does not want."""
+        removed = []
+        for view in self.views():
+            if view.state.status in (Status.CREATED, Status.EXITED, Status.DEAD) and not keep(view):
+                try:
+                    await remove(view.id)
+                except (Conflict, NotFound):
+                    continue
+                removed.append(view.id)
+        self._events.emit("container", "prune", "", {"reclaimed": "0"})
+        return Pruned(tuple(removed))
+
+
+def _image_health(config: object) -> HealthCheck | None:
+    """The image's own check, when its configuration has one (same field names)."""
+    found = getattr(config, "healthcheck", None)
+    if found is None:
+        return None
+    return HealthCheck(
+        test=tuple(found.test),
+        interval_ns=found.interval_ns,
+        timeout_ns=found.timeout_ns,
+        start_period_ns=found.start_period_ns,
+        start_interval_ns=getattr(found, "start_interval_ns", 0),
+        retries=found.retries,
+    )
+
+
+def _static(record: ContainerRecord) -> list[tuple[NetworkId, str]]:
+    return [
+        (attachment.network_id, text)
+        for attachment in record.attachments
+        for text in (attachment.asked.ipv4, attachment.asked.ipv6)
+        if text and attachment.network_id is not None
+    ]
+
+
