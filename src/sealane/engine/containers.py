@@ -230,7 +230,11 @@ class Containers:
             if mount.is_volume:
                 asked = mount.asked
                 await self._volumes.create(
-                    mount.point.name, asked.driver or "local", asked.driver_options, asked.labels, anonymous=not asked.source
+                    mount.point.name,
+                    asked.driver or "local",
+                    asked.driver_options,
+                    asked.labels,
+                    anonymous=not asked.source,
                 )
 
     def _hold_static(self, record: ContainerRecord) -> None:
@@ -343,8 +347,8 @@ class Containers:
         container = self.get(reference)
         if condition is WaitCondition.REMOVED:
             return self._wait_removed(container)
-        if condition is WaitCondition.NOT_RUNNING and not container.running and container.state.status is not
-        Status.RESTARTING:
+        idle = not container.running and container.state.status is not Status.RESTARTING
+        if condition is WaitCondition.NOT_RUNNING and idle:
             done: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
             done.set_result(ExitStatus(container.state.exit_code, container.state.error))
             return done
@@ -458,5 +462,3 @@ def _static(record: ContainerRecord) -> list[tuple[NetworkId, str]]:
         for text in (attachment.asked.ipv4, attachment.asked.ipv6)
         if text and attachment.network_id is not None
     ]
-
-
