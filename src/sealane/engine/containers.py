@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -237,30 +237,34 @@ class Containers:
                     anonymous=not asked.source,
                 )
 
-    def _hold_static(self, record: ContainerRecord) -> None:
-        held: list[tuple[NetworkId, str]] = []
-        try:
-            for network, text in _static(record):
-                self.check_address_free(network, text, record.id)
-                self._addresses.hold(network, ip_address(text), record.id)
-                held.append((network, text))
-        except BaseException:
-            for network, text in held:
-                self._addresses.release(network, ip_address(text), record.id)
-            raise
-
-    def check_address_free(self, network: NetworkId, text: str, asking: ContainerId) -> None:
-        """Raises Conflict naming the container that has been promised an address."""
-        holder = self._addresses.holder(network, ip_address(text))
-        if holder is not None and holder != asking:
+    def hold_static(self, network: NetworkId, text: str, container: ContainerId) -> None:
+        """Promise an address to a container. Raises Conflict naming the container that has it."""
+        address = ip_address(text)
+        holder = self._addresses.holder(network, address)
+        if holder is not None and holder != container:
             owner = self._directory.get(holder)
             raise Conflict(
                 f"Address already in use: {text} belongs to container {owner.name if owner else short(holder)}"
             )
+        self._addresses.hold(network, address, container)
+
+    def release_static(self, network: NetworkId, text: str, container: ContainerId) -> None:
+        self._addresses.release(network, ip_address(text), container)
+
+    def _hold_static(self, record: ContainerRecord) -> None:
+        held: list[tuple[NetworkId, str]] = []
+        try:
+            for network, text in _static(record):
+                self.hold_static(network, text, record.id)
+                held.append((network, text))
+        except BaseException:
+            for network, text in held:
+                self.release_static(network, text, record.id)
+            raise
 
     def _release_static(self, record: ContainerRecord) -> None:
         for network, text in _static(record):
-            self._addresses.release(network, ip_address(text), record.id)
+            self.release_static(network, text, record.id)
 
     # committing
 

@@ -120,6 +120,10 @@ class Sandboxes:
                 if address not in static:
                     self._addresses.release(endpoint.network, address, container.id)
 
+    async def give_up_ports(self, container: Container) -> None:
+        """Let go of ports that were reserved, whether or not they were taken."""
+        await self._ports.give_up(container)
+
     # acting
 
     async def make_namespace(self, container: Container, undo: Undo) -> None:
@@ -131,7 +135,6 @@ class Sandboxes:
         """Links, addresses, routes, ports and names; when this returns every neighbour can resolve the container."""
         path = self._context.layout.sandbox(container.id)
         await self._ports.take(container, plan.ports, plan.endpoints)
-        undo.add("published ports", lambda: self._ports.give_up(container))
         if plan.endpoints:
             undo.add("links", lambda: self._wires.run(self._unwire, plan.endpoints, path))
             await self._wires.run(self._wire, plan.endpoints, path)
