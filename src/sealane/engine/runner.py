@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal as signals
-from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any, Final
 
