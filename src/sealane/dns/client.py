@@ -41,12 +41,13 @@ class ControlClient:
         self._sequence = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Json]] = {}
         self._sending = asyncio.Lock()
+        self._broken = False  # known before the reader has come to its end
         self._reader = self._loop.create_task(self._read(), name="resolver acknowledgements")  # cancelled by close
 
     @property
     def lost(self) -> bool:
         """True when the other end is gone."""
-        return self._reader.done()
+        return self._broken or self._reader.done()
 
     async def wait_lost(self) -> None:
         """Return when the other end is gone."""
@@ -90,6 +91,7 @@ class ControlClient:
                         await asyncio.sleep(0.001)  # full of earlier requests, whose acknowledgements are near
             await self._loop.sock_sendall(self._sock, line)
         except BaseException:
+            self._broken = True
             self._reader.cancel()
             raise
 
@@ -107,6 +109,7 @@ class ControlClient:
         except (OSError, ValueError):
             pass
         finally:
+            self._broken = True
             for future in self._waiting.values():
                 if not future.done():
                     future.set_exception(ConnectionResetError("the resolver is gone"))

@@ -19,10 +19,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from sealane.dns.answer import ContainerView, Directory, EndpointNames
 from sealane.dns.client import ControlClient, connect_unix
+from sealane.dns.forward import ATTEMPT_S
 from sealane.dns.messages import (
     Held,
     HeldContainer,
@@ -31,12 +32,14 @@ from sealane.dns.messages import (
     names_to_json,
     view_to_json,
 )
-from sealane.dns.placing import cookie_of, place
+from sealane.dns.placing import Placed, cookie_of, place
 from sealane.errors import SealaneError, Unavailable
 from sealane.linux.namespaces import run_in
 from sealane.values import ContainerId, EndpointId, IPNetwork, NetworkId
 
 __all__ = ["Held", "HeldContainer", "Publisher", "ResolverProcess"]
+
+T = TypeVar("T")
 
 _START_S: Final = 20.0
 _RETRY_S: Final = (0.0, 0.1, 0.5, 2.0, 5.0)
@@ -44,18 +47,23 @@ _RETRY_S: Final = (0.0, 0.1, 0.5, 2.0, 5.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolverProcess:
-    """How the resolver is started. ``host_ns`` None: in the engine's own network namespace."""
+    """How the resolver is started. ``host_ns`` None: in the engine's own network namespace.
+
+    ``attempt_s`` is its patience with one upstream server in seconds, ``ttl`` that of its own records.
+    """
 
     socket: Path
     log: Path
     resolv_conf: Path = Path("/etc/resolv.conf")
     ttl: int = 1
+    attempt_s: float = ATTEMPT_S
     host_ns: Path | None = None
 
     def start(self) -> None:
         """Start it detached, and return when it serves. One that serves already is left alone. Raises Unavailable."""
         command = [sys.executable, "-P", "-m", "sealane.dns.server", "--detach", "--socket", str(self.socket)]
         command += ["--resolv-conf", str(self.resolv_conf), "--ttl", str(self.ttl)]
+        command += ["--attempt-seconds", str(self.attempt_s)]
 
         def run() -> int:
             with open(self.log, "ab") as log:
@@ -105,17 +113,19 @@ class Publisher:
             self._client = None
 
     async def shutdown(self) -> None:
-        """End the resolver process too: for uninstalling, and for tests."""
-        client = self._client
-        if self._keeper is not None:
-            self._keeper.cancel()
-        if client is not None:
-            try:
-                await client.request({"do": "shutdown"})
-                await client.wait_lost()
-            except ConnectionError:
-                pass
+        """End the resolver process too, if there is one: for uninstalling, and for tests."""
         await self.close()
+        try:
+            client = ControlClient(connect_unix(self._process.socket))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return
+        try:
+            await client.request({"do": "shutdown"})
+            await client.wait_lost()
+        except ConnectionError:
+            pass
+        finally:
+            await client.close()
 
     async def put_network(self, network: NetworkId, name: str, subnets: tuple[IPNetwork, ...] = ()) -> None:
         """Add or rename a network. Reverse lookups inside *subnets* will never be asked of other servers."""
@@ -194,7 +204,7 @@ class Publisher:
                 await client.close()
                 if self._on_lost is not None:
                     self._on_lost()
-            client = ControlClient(await asyncio.to_thread(self._reach))
+            client = ControlClient(await _in_thread(self._reach, socket.socket.close))
             try:
                 await self._publish_copy(client)
             except BaseException:
@@ -235,7 +245,7 @@ class Publisher:
         if self._served.get(view.container) == cookie:
             await client.request({"do": "update_container", "view": view_to_json(view)})
             return
-        placed = await asyncio.to_thread(place, ns)
+        placed = await _in_thread(lambda: place(ns), Placed.close)
         try:
             await client.request({"do": "open_container", "view": view_to_json(view)}, placed.fds)
         finally:
@@ -254,6 +264,18 @@ class Publisher:
                     break
                 except (SealaneError, OSError) as error:
                     self._log.warning("no resolver: %s", error)
+
+
+async def _in_thread(make: Callable[[], T], discard: Callable[[T], None]) -> T:
+    """Run *make* in a thread. When we are cancelled meanwhile, what it made is discarded, not lost."""
+    making = asyncio.ensure_future(asyncio.to_thread(make))
+    try:
+        return await asyncio.shield(making)
+    except asyncio.CancelledError:
+        await asyncio.wait([making])
+        if not making.cancelled() and making.exception() is None:
+            discard(making.result())
+        raise
 
 
 def _put_network(network: NetworkId, name: str, subnets: tuple[IPNetwork, ...]) -> Json:
