@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import os
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,22 +12,21 @@ from typing import Final
 
 from sealane.dns.messages import Json
 from sealane.errors import Internal
+from sealane.linux.fds import directory, short_socket_path
 
 _READ: Final = 65536
 
 
 def connect_unix(path: Path) -> socket.socket:
     """A non-blocking stream connected to *path*, however long it is. Raises OSError."""
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        sock.connect(f"/proc/self/fd/{folder}/{path.name}")
+        with directory(path.parent) as folder:
+            sock.connect(short_socket_path(folder, path.name))
         sock.setblocking(False)
     except BaseException:
         sock.close()
         raise
-    finally:
-        os.close(folder)
     return sock
 
 

@@ -7,6 +7,8 @@ hook and untracked: no conntrack entry per question, which is a third of the cos
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import socket
 from dataclasses import dataclass
@@ -33,6 +35,11 @@ class Placed:
     namespace: int
 
     @property
+    def cookie(self) -> int:
+        """Of the namespace; see ``guest.netns_cookie``."""
+        return netns_cookie(self.udp)
+
+    @property
     def fds(self) -> list[int]:
         """In the order that ``open_container`` wants."""
         return [self.udp.fileno(), self.tcp.fileno(), self.namespace]
@@ -45,10 +52,12 @@ class Placed:
 
 
 def ruleset(udp_port: int, tcp_port: int) -> str:
-    """The nft text that leads port 53 of our address to the given ports; it replaces an older one as a whole."""
+    """The nft text that leads port 53 of our address to the given ports. It fails (EEXIST) over an older one.
+
+    Only ``lo`` is looked at: traffic of the container itself pays one comparison.
+    """
     return f"""
-add table ip {TABLE}
-delete table ip {TABLE}
+create table ip {TABLE}
 table ip {TABLE} {{
   chain output {{
     type filter hook output priority -300; policy accept;
@@ -62,37 +71,37 @@ table ip {TABLE} {{
 """
 
 
-def cookie_of(namespace: Path) -> int:
-    """The cookie of a network namespace; see ``guest.netns_cookie``. Raises OSError."""
+def place(namespace: Path, served: int | None = None) -> Placed | None:
+    """Open the sockets inside *namespace*, whose loopback device is up, and install the table.
 
-    def read() -> int:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            return netns_cookie(probe)
-
-    return run_in(namespace, read)
+    None when *served* is the namespace's cookie: then sockets of ours are in it already. Raises OSError.
+    """
+    return run_in(namespace, lambda: _place_here(namespace, served))
 
 
-def place(namespace: Path) -> Placed:
-    """Open the sockets inside *namespace*, whose loopback device is up, and install the table. Raises OSError."""
-    return run_in(namespace, lambda: _place_here(namespace))
-
-
-def _place_here(namespace: Path) -> Placed:
+def _place_here(namespace: Path, served: int | None) -> Placed | None:
     """Runs in a short-lived thread inside the namespace."""
-    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
+    with contextlib.ExitStack() as undo:
+        udp = undo.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        if netns_cookie(udp) == served:
+            return None
+        tcp = undo.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
         udp.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
         udp.bind((ADDRESS, 0))
         tcp.bind((ADDRESS, 0))
         tcp.listen(_BACKLOG)
-        nft = Nft.open()
+        _install(ruleset(udp.getsockname()[1], tcp.getsockname()[1]))
+        placed = Placed(udp, tcp, os.open(namespace, os.O_RDONLY | os.O_CLOEXEC))
+        undo.pop_all()
+        return placed
+
+
+def _install(text: str) -> None:
+    """Deleting a table makes the kernel wait for all readers (some 13 ms), so it is done only where one is."""
+    with Nft.open() as nft:
         try:
-            nft.run(ruleset(udp.getsockname()[1], tcp.getsockname()[1]))
-        finally:
-            nft.close()
-        return Placed(udp, tcp, os.open(namespace, os.O_RDONLY))
-    except BaseException:
-        udp.close()
-        tcp.close()
-        raise
+            nft.run(text)
+        except OSError as error:
+            if error.errno != errno.EEXIST:
+                raise
+            nft.run(f"delete table ip {TABLE}\n{text}")

@@ -32,7 +32,7 @@ from sealane.dns.messages import (
     names_to_json,
     view_to_json,
 )
-from sealane.dns.placing import Placed, cookie_of, place
+from sealane.dns.placing import Placed, place
 from sealane.errors import SealaneError, Unavailable
 from sealane.linux.namespaces import run_in
 from sealane.values import ContainerId, EndpointId, IPNetwork, NetworkId
@@ -241,16 +241,16 @@ class Publisher:
                 self._log.warning("the resolver cannot serve container %s any more: %s", view.container, error)
 
     async def _open(self, client: ControlClient, view: ContainerView, ns: Path) -> None:
-        cookie = await asyncio.to_thread(cookie_of, ns)
-        if self._served.get(view.container) == cookie:
+        served = self._served.get(view.container)
+        placed = await _in_thread(lambda: place(ns, served), _close_placed)
+        if placed is None:
             await client.request({"do": "update_container", "view": view_to_json(view)})
             return
-        placed = await _in_thread(lambda: place(ns), Placed.close)
         try:
             await client.request({"do": "open_container", "view": view_to_json(view)}, placed.fds)
+            self._served[view.container] = placed.cookie
         finally:
             placed.close()
-        self._served[view.container] = cookie
 
     async def _keep(self) -> None:
         """Replace the process whenever it goes, without waiting for the next change."""
@@ -264,6 +264,11 @@ class Publisher:
                     break
                 except (SealaneError, OSError) as error:
                     self._log.warning("no resolver: %s", error)
+
+
+def _close_placed(placed: Placed | None) -> None:
+    if placed is not None:
+        placed.close()
 
 
 async def _in_thread(make: Callable[[], T], discard: Callable[[T], None]) -> T:

@@ -27,6 +27,7 @@ from sealane.dns.forward import ATTEMPT_S, Forwarder
 from sealane.dns.hosts import HostServers
 from sealane.dns.loop import Loop
 from sealane.dns.resolver import Resolver
+from sealane.linux.fds import directory, short_socket_path
 
 EXIT_USAGE: Final = 2
 EXIT_HELD: Final = 3
@@ -124,13 +125,13 @@ def _serve(arguments: Arguments, ready: int) -> None:
 
 
 def listen(path: Path) -> socket.socket:
-    """The control socket, for root only. Reached through its folder: a path may be longer than sun_path's 108 bytes."""
+    """The control socket, for root only."""
     path.unlink(missing_ok=True)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
     mask = os.umask(0o177)
     try:
-        sock.bind(f"/proc/self/fd/{folder}/{path.name}")
+        with directory(path.parent) as folder:
+            sock.bind(short_socket_path(folder, path.name))
         sock.listen(16)
         sock.setblocking(False)
     except BaseException:
@@ -138,7 +139,6 @@ def listen(path: Path) -> socket.socket:
         raise
     finally:
         os.umask(mask)
-        os.close(folder)
     return sock
 
 
