@@ -68,18 +68,19 @@ class FirewallSettings:
     """What the fixed part depends on."""
 
     icc_guard: bool = False  # some network has icc=false: the bridge table is needed
+    table: str = TABLE
 
 
 def base_ruleset(settings: FirewallSettings) -> Ruleset:
     """Both tables with their chains and empty sets. The bridge table is left out where nobody needs it: its hook would
     cost every bridged frame of the host a look."""
-    inet = Table(Family.INET, TABLE, _INET_SETS, _inet_chains())
+    inet = Table(Family.INET, settings.table, _INET_SETS, _inet_chains())
     if not settings.icc_guard:
         return Ruleset((inet,))
-    return Ruleset((inet, bridge_table()))
+    return Ruleset((inet, bridge_table(settings.table)))
 
 
-def bridge_table() -> Table:
+def bridge_table(name: str = TABLE) -> Table:
     """``bridge sealane``: icc=false."""
     ports, gateways = SetRef("noicc_ports"), SetRef("noicc_gateways")
     unicast, group = "00:00:00:00:00:00", "01:00:00:00:00:00"
@@ -111,7 +112,7 @@ def bridge_table() -> Table:
         Hook("filter", "forward", BRIDGE_FIRST),
     )
     sets = (Set("noicc_ports", (Type.IFNAME,)), Set("noicc_gateways", (Type.ETHER,)))
-    return Table(Family.BRIDGE, TABLE, sets, (prerouting, forward))
+    return Table(Family.BRIDGE, name, sets, (prerouting, forward))
 
 
 _PORT4: Final = (Type.IPV4, Type.PORT)
@@ -230,7 +231,8 @@ def _postrouting() -> Chain:
     rules = (
         Rule((_SAME, _DNATED), masquerade, "a neighbour, or the container itself, by the host's address"),
         Rule((_SAME,), Verdict.RETURN),
-        Rule((_in(Field.OIFNAME, "bridges"), _is(Field.SADDR4, _LOOPBACK)), masquerade, "from the host's loopback"),
+        # No input interface: the host itself (its 127.0.0.1 too), or br_netfilter, which does not tell it here.
+        Rule((_in(Field.OIFNAME, "bridges"), _is(Field.IIF, "0"), _DNATED), masquerade, "from the host, or bridged"),
         Rule((v4,), NatMap("snat", 4, (Field.IIFNAME,), "snat4")),
         Rule((v6,), NatMap("snat", 6, (Field.IIFNAME,), "snat6")),
         Rule((v4, _in(Field.IIFNAME, "masquerade4")), masquerade),

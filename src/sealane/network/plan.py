@@ -4,8 +4,8 @@
 first what is too much goes (elements, routes, addresses, links), then what is missing comes (links, sysctls, addresses,
 links up, routes, elements). Elements come last and go first, so that traffic is never led to something half made.
 
-``describe()`` is the ``ip``, ``sysctl`` or ``nft`` command that does the same. ``inverse()`` is the operation that takes
-it back, or None where taking back the operation before it does so already (a sysctl of a link that this plan makes).
+``describe()`` is the ``ip``, ``sysctl`` or ``nft`` command that does the same; ``inverse()`` is the operation that
+takes it back, or None where taking back another operation does so already (a sysctl of a link that this plan makes).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from sealane.network.ruleset import Element, by_set, elements_command
+from sealane.network.ruleset import TABLE, Element, by_set, elements_command
 from sealane.network.topology import HOST, Address, Link, LinkKey, LinkKind, Namespace, Route, Sysctl, Topology
 from sealane.values import IfName
 
@@ -27,7 +27,7 @@ def ip_command(ns: Namespace, family: str = "") -> str:
 
 @dataclass(frozen=True, slots=True)
 class AddLink:
-    """Make *link*, down; for a veth pair its other end, *peer*, is made with it."""
+    """Make *link*; for a veth pair its other end, *peer*, is made with it. Plans make links down, and up later."""
 
     link: Link
     peer: Link | None = None
@@ -164,34 +164,37 @@ class AddElements:
     """Add elements to sets of our tables, in one transaction."""
 
     elements: tuple[Element, ...]
+    table: str = TABLE
 
     def describe(self) -> str:
-        return _elements_command("add", self.elements)
+        return _elements_command("add", self.table, self.elements)
 
     def inverse(self) -> DelElements:
-        return DelElements(self.elements)
+        return DelElements(self.elements, self.table)
 
 
 @dataclass(frozen=True, slots=True)
 class DelElements:
     elements: tuple[Element, ...]
+    table: str = TABLE
 
     def describe(self) -> str:
-        return _elements_command("delete", self.elements)
+        return _elements_command("delete", self.table, self.elements)
 
     def inverse(self) -> AddElements:
-        return AddElements(self.elements)
+        return AddElements(self.elements, self.table)
 
 
 Op = AddLink | DelLink | SetLink | AddAddress | DelAddress | AddRoute | DelRoute | SetSysctl | AddElements | DelElements
 Plan = tuple[Op, ...]
 
 
-def plan(wanted: Topology, observed: Topology) -> Plan:
+def plan(wanted: Topology, observed: Topology, table: str = TABLE) -> Plan:
     """The operations that turn *observed* into *wanted*. Empty when they say the same.
 
     ``None`` in a wanted link's ``mac`` or ``mtu`` is satisfied by any value. A link that exists in another kind, or
-    with another peer, parent or mode, is deleted and made anew, and with it all that was on it.
+    with another peer, parent or mode, is deleted and made anew, and with it all that was on it. *table* is the name of
+    our nftables tables.
     """
     have = {link.key: link for link in observed.links}
     want = {link.key: link for link in wanted.links}
@@ -199,25 +202,25 @@ def plan(wanted: Topology, observed: Topology) -> Plan:
     remade |= {peer.key for key in remade if (peer := _peer(want[key], want)) is not None}
     present = {key: link for key, link in have.items() if key in want and key not in remade}
     gone = {key for key in have if key not in present}
-    return (*_removals(wanted, observed, gone, have), *_additions(wanted, observed, present, gone))
+    return (*_removals(wanted, observed, gone, have, table), *_additions(wanted, observed, present, gone, table))
 
 
-def _removals(wanted: Topology, observed: Topology, gone: set[LinkKey], have: Mapping[LinkKey, Link]) -> Iterable[Op]:
+def _removals(
+    wanted: Topology, observed: Topology, gone: set[LinkKey], have: Mapping[LinkKey, Link], table: str
+) -> Iterable[Op]:
     surplus = _minus(observed.elements, wanted.elements)
     if surplus:
-        yield DelElements(surplus)
+        yield DelElements(surplus, table)
     # Deleting a link takes its addresses and routes along; naming them first lets the plan be turned round.
     yield from (DelRoute(route) for route in _minus(observed.routes, wanted.routes))
     yield from (DelAddress(address) for address in _minus(observed.addresses, wanted.addresses))
     for link in reversed(observed.links):
         if link.key in gone and link.owner:
-            if link.up and link.kind is not LinkKind.VETH:
-                yield SetLink(link, replace(link, up=False))
-            yield DelLink(replace(link, up=_up_when_made(link)), _made_peer(link, have))
+            yield DelLink(link, _peer(link, have))
 
 
 def _additions(
-    wanted: Topology, observed: Topology, present: Mapping[LinkKey, Link], gone: set[LinkKey]
+    wanted: Topology, observed: Topology, present: Mapping[LinkKey, Link], gone: set[LinkKey], table: str
 ) -> Iterable[Op]:
     want = {link.key: link for link in wanted.links}
     made = [link for link in wanted.links if link.key not in present]
@@ -240,7 +243,7 @@ def _additions(
     yield from (AddRoute(r) for r in _missing(wanted.routes, observed.routes, lost))
     lacking = _minus(wanted.elements, observed.elements)
     if lacking:
-        yield AddElements(lacking)
+        yield AddElements(lacking, table)
 
 
 Item = TypeVar("Item", Address, Route)
@@ -314,6 +317,6 @@ def _route_command(verb: str, route: Route) -> str:
     return f"{ip_command(route.ns, family)} route {verb} {route.dst or 'default'}{via} dev {route.link}"
 
 
-def _elements_command(verb: str, elements: tuple[Element, ...]) -> str:
-    lines = [elements_command(verb, group, members) for group, members in by_set(elements).items()]
+def _elements_command(verb: str, table: str, elements: tuple[Element, ...]) -> str:
+    lines = [elements_command(verb, table, group, members) for group, members in by_set(elements).items()]
     return f"nft '{'; '.join(lines)}'"

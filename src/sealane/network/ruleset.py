@@ -14,7 +14,7 @@ from typing import Final
 
 from sealane.values import IfName, IPAddress, IPNetwork, MacAddress, Transport
 
-#: The name of every table of ours; the family tells them apart.
+#: The name of every table of ours; the family tells them apart. A second engine on one host has another name.
 TABLE: Final = "sealane"
 
 
@@ -41,6 +41,7 @@ Atom = IfName | IPAddress | IPNetwork | MacAddress | Transport | int
 class Field(enum.Enum):
     """What a rule can look at; the values are nft's expressions."""
 
+    IIF = "iif"
     IIFNAME = "iifname"
     OIFNAME = "oifname"
     SADDR4 = "ip saddr"
@@ -183,7 +184,7 @@ def by_set(elements: Iterable[Element]) -> dict[SetId, list[Element]]:
     return groups
 
 
-def elements_command(verb: str, group: SetId, elements: Sequence[Element]) -> str:
+def elements_command(verb: str, table: str, group: SetId, elements: Sequence[Element]) -> str:
     """The nft command that adds or deletes *elements*, all of one set; *verb* is ``add`` or ``delete``."""
     texts = (str(element) if verb == "add" else " . ".join(map(atom_text, element.key)) for element in elements)
-    return f"{verb} element {group.family.value} {TABLE} {group.name} {{ {', '.join(texts)} }}"
+    return f"{verb} element {group.family.value} {table} {group.name} {{ {', '.join(texts)} }}"

@@ -45,14 +45,14 @@ def replace_tables(ruleset: Ruleset, elements: Iterable[Element], surplus: Itera
     return "\n".join((*lines, render(ruleset, elements)))
 
 
-def add_elements(elements: Iterable[Element]) -> str:
+def add_elements(table: str, elements: Iterable[Element]) -> str:
     """The transaction that adds *elements*; it fails as a whole when a map holds another value for a key."""
-    return "\n".join(elements_command("add", group, members) for group, members in by_set(elements).items())
+    return "\n".join(elements_command("add", table, group, members) for group, members in by_set(elements).items())
 
 
-def del_elements(elements: Iterable[Element]) -> str:
+def del_elements(table: str, elements: Iterable[Element]) -> str:
     """The transaction that deletes *elements*; it fails as a whole when one is not there."""
-    return "\n".join(elements_command("delete", group, members) for group, members in by_set(elements).items())
+    return "\n".join(elements_command("delete", table, group, members) for group, members in by_set(elements).items())
 
 
 def _table(table: Table, members: dict[str, list[Element]]) -> str:

@@ -1,0 +1,318 @@
+"""The network as the engine calls it: networks, sandboxes and endpoints, made in the kernel and taken out again.
+
+Every verb makes a plan (pure, ``sealane.network``) and runs it (``apply``): it is done whole or not at all. Errors are
+sealane's own; a refusal of the kernel comes out as Internal with the command that would have done the same.
+
+Lifetimes: a ``Fabric`` owns one netlink socket and one libnftables context of the host namespace, and a thread that
+deletes links in the background; ``close`` waits for it. Nothing in the kernel depends on the object: containers go on
+when it is gone, and a new one takes over with ``prepare`` and ``repair``. Call it from one thread at a time.
+
+*host_ns* None is the namespace of the calling thread. *table* names the nftables tables, and marks the links: two
+engines on one host have two names.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, Self
+
+from sealane.errors import Internal
+from sealane.linux import namespaces
+from sealane.linux.netlink.socket import Rtnl
+from sealane.linux.nft import Nft
+from sealane.network import describe
+from sealane.network.describe import KernelObject
+from sealane.network.drivers.registry import endpoint_topology, network_topology
+from sealane.network.firewall import FirewallSettings, base_ruleset, bridge_mac, bridge_table
+from sealane.network.plan import DelLink, Plan, plan
+from sealane.network.ruleset import TABLE, Ruleset, SetId
+from sealane.network.spec import EndpointSpec, NetworkSpec
+from sealane.network.topology import EMPTY, Link, LinkKind, Namespace, Route, Topology, union
+from sealane.values import ContainerId, IfName, IPNetwork, NetworkId, short
+from sealane.wiring import forwarding
+from sealane.wiring.apply import Applier
+from sealane.wiring.observe import Observer, default_routes, host_networks
+from sealane.wiring.reaper import Reaper
+from sealane.wiring.render_nft import render, replace_tables
+
+ALTNAME_MAX: Final = 127
+_log = logging.getLogger(__name__)
+
+
+class Fabric:
+    """See the module. *netns_dir* holds the containers' namespaces, one file per container id."""
+
+    def __init__(self, netns_dir: Path, host_ns: Path | None = None, table: str = TABLE) -> None:
+        self._netns_dir = netns_dir
+        self._host_ns = host_ns
+        self._table = table
+        self._rtnl = self._open_rtnl()
+        try:
+            self._nft = Nft.open() if host_ns is None else Nft.open_in(host_ns)
+        except OSError:
+            self._rtnl.close()
+            raise
+        self._applier = Applier(self._rtnl, self._nft, host_ns)
+        self._observer = Observer(self._rtnl, self._nft, host_ns, table)
+        self._reaper = Reaper(self._open_rtnl, _could_not_bury)
+        self._networks: dict[NetworkId, NetworkSpec] = {}
+        #: Sandboxes that nothing was connected to yet: they hold no routes that would have to be looked at.
+        self._fresh: set[Path] = set()
+        self._icc_guard = False
+        self._ipv6 = False
+
+    def _open_rtnl(self) -> Rtnl:
+        return Rtnl.open() if self._host_ns is None else Rtnl.open_in(self._host_ns)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Wait for links that are being deleted, then let go of the sockets. Idempotent."""
+        self._reaper.close()
+        self._nft.close()
+        self._rtnl.close()
+
+    # the whole
+
+    def prepare(self, networks: Iterable[NetworkSpec], endpoints: Iterable[EndpointSpec]) -> None:
+        """Forwarding on, and our tables in place with everything that *networks* and *endpoints* put into them.
+
+        One transaction replaces whatever the tables held, so traffic of running containers meets no gap. Idempotent.
+        """
+        self._networks = {network.id: network for network in networks}
+        self._icc_guard = any(_needs_guard(network) for network in self._networks.values())
+        self._ipv6 = any(network.ipv6 for network in self._networks.values())
+        wanted = self._wanted(endpoints)
+        try:
+            forwarding.enable(self._host_ns, self._ipv6)
+            surplus = () if self._icc_guard else (bridge_table(self._table),)
+            self._nft.run(replace_tables(self._ruleset(), wanted.elements, surplus))
+        except OSError as error:
+            raise Internal(f"cannot set up the firewall: {error.strerror or error}") from error
+
+    def _ruleset(self) -> Ruleset:
+        return base_ruleset(FirewallSettings(icc_guard=self._icc_guard, table=self._table))
+
+    def _wanted(self, endpoints: Iterable[EndpointSpec]) -> Topology:
+        """Everything that the known networks and *endpoints* should hold."""
+        parts = [self._network_topology(network) for network in self._networks.values()]
+        for endpoint in endpoints:
+            network = self._networks.get(endpoint.network)
+            if network is not None:
+                parts.append(endpoint_topology(network, endpoint, self._sandbox(endpoint.container)))
+        return union(parts)
+
+    # networks
+
+    def create_network(self, network: NetworkSpec) -> None:
+        """The network's links, addresses and firewall elements, or nothing of it."""
+        wanted = self._network_topology(network)
+        try:
+            if network.ipv6 and not self._ipv6 and wanted:
+                forwarding.enable(self._host_ns, True)
+                self._ipv6 = True
+            if _needs_guard(network) and not self._icc_guard:
+                self._nft.run(render(Ruleset((bridge_table(self._table),))))
+                self._icc_guard = True
+        except OSError as error:
+            raise Internal(f"cannot prepare network {network.name}: {error.strerror or error}") from error
+        for link in wanted.links:
+            self._reaper.wait_for(link.name)
+        wanted, observed = self._beside_existing(network, wanted)
+        self._applier.run(plan(wanted, observed, self._table))
+        self._networks[network.id] = network
+
+    def _network_topology(self, network: NetworkSpec) -> Topology:
+        """As the driver says, the links marked as this engine's."""
+        topology = network_topology(network)
+        links = tuple(replace(link, altname=self._mark(network)) for link in topology.links)
+        return replace(topology, links=links)
+
+    def _mark(self, network: NetworkSpec) -> str:
+        tail = f".{short(network.id)}.{self._table}"
+        name = "".join("_" if c.isspace() or c in "/:" or not c.isprintable() else c for c in network.name)
+        return name.encode()[: ALTNAME_MAX - len(tail)].decode(errors="ignore") + tail
+
+    def _beside_existing(self, network: NetworkSpec, wanted: Topology) -> tuple[Topology, Topology]:
+        """What is wanted, and what of it is there already.
+
+        Only links whose name somebody else chose can exist: a bridge named by the client, or a macvlan's parent. They
+        are used as they are, their MAC address too. Raises Internal with Docker's text for a bridge that is none.
+        """
+        named = [link for link in wanted.links if short(network.id) not in link.name]
+        if not any(self._link_exists(link) for link in named):
+            return wanted, EMPTY
+        foreign = tuple(replace(link, mac=None) for link in wanted.links)
+        wanted = replace(wanted, links=foreign)
+        seen = self._observer.topology(replace(wanted, sysctls=()), {})
+        mine = {link.key for link in wanted.links}
+        return wanted, Topology(
+            links=tuple(link for link in seen.links if link.key in mine),
+            addresses=tuple(address for address in seen.addresses if address in wanted.addresses),
+        )
+
+    def _link_exists(self, link: Link) -> bool:
+        try:
+            seen = self._rtnl.link(link.name)
+        except OSError as error:
+            if error.errno != errno.ENODEV:
+                raise Internal(f"cannot look at {link.name}: {error.strerror or error}") from error
+            return False
+        if link.kind is LinkKind.BRIDGE and seen.kind != "bridge":
+            raise Internal(f"existing interface {link.name} is not a bridge")
+        return True
+
+    def remove_network(self, network: NetworkSpec) -> None:
+        """Take the network out of the kernel. Runs to the end; the links themselves go in the background.
+
+        A bridge that was there before us stays.
+        """
+        self._networks.pop(network.id, None)
+        held = self._network_topology(network)
+        mine = [link for link in held.links if self._is_mine(network, link)]
+        links = tuple(replace(link, up=False) for link in mine)
+        addresses = tuple(a for a in held.addresses if any(a.link == link.name for link in mine))
+        steps = plan(EMPTY, Topology(links=links, addresses=addresses, elements=held.elements), self._table)
+        self._applier.tear(tuple(op for op in steps if not isinstance(op, DelLink)))
+        for link in mine:
+            self._reaper.bury(link.name)
+
+    def _is_mine(self, network: NetworkSpec, link: Link) -> bool:
+        """True when this engine made *link* and no other network of ours uses it."""
+        try:
+            seen = self._rtnl.link(link.name)
+        except OSError:
+            return False
+        if link.kind is LinkKind.BRIDGE:
+            return seen.mac == bridge_mac(network)
+        used = any(link.name == other.name for n in self._networks.values() for other in network_topology(n).links)
+        return not used and any(name.endswith(f".{self._table}") for name in seen.altnames)
+
+    # sandboxes
+
+    def _sandbox(self, container: ContainerId) -> Namespace:
+        return Namespace(str(self._netns_dir / container))
+
+    def create_sandbox(self, container: ContainerId) -> Path:
+        """An empty namespace with its loopback up; returns the file that names it."""
+        path = self._netns_dir / container
+        try:
+            namespaces.create(path)
+        except OSError as error:
+            raise Internal(f"cannot make a network namespace for container {short(container)}: {error}") from error
+        self._fresh.add(path)
+        return path
+
+    def remove_sandbox(self, container: ContainerId) -> None:
+        """Let go of the namespace; the kernel takes it and its links away in the background. Idempotent."""
+        path = self._netns_dir / container
+        self._fresh.discard(path)
+        try:
+            namespaces.remove(path)
+        except OSError as error:
+            raise Internal(f"cannot remove the network namespace of container {short(container)}: {error}") from error
+
+    # endpoints
+
+    def connect(self, network: NetworkSpec, endpoint: EndpointSpec, sandbox_ns: Path) -> None:
+        """The endpoint's link, addresses, routes and published ports, or nothing of it."""
+        ns = Namespace(str(sandbox_ns))
+        wanted = endpoint_topology(network, endpoint, ns)
+        observed = EMPTY
+        if wanted.routes and sandbox_ns not in self._fresh:
+            families = {route.version for route in wanted.routes}
+            present = [route for route in self._default_routes(ns) if route.version in families]
+            observed = Topology(routes=tuple(present))
+        self._applier.run(plan(wanted, observed, self._table))
+        self._fresh.discard(sandbox_ns)
+
+    def disconnect(self, network: NetworkSpec, endpoint: EndpointSpec, sandbox_ns: Path | None) -> None:
+        """Published ports first, then the link. Runs to the end; what is gone already is no error.
+
+        *sandbox_ns* None: the namespace is about to go and takes the link along.
+        """
+        ns = Namespace(str(sandbox_ns)) if sandbox_ns is not None else self._sandbox(endpoint.container)
+        held = endpoint_topology(network, endpoint, ns)
+        links = held.links if sandbox_ns is not None else ()
+        self._applier.tear(plan(EMPTY, Topology(links=links, elements=held.elements), self._table))
+
+    def set_default_routes(self, sandbox_ns: Path, endpoints: Sequence[EndpointSpec]) -> None:
+        """Make the default routes of a sandbox those that *endpoints* carry; *endpoints* are all of its endpoints."""
+        ns = Namespace(str(sandbox_ns))
+        wanted = [
+            route
+            for endpoint in endpoints
+            if (network := self._networks.get(endpoint.network)) is not None
+            for route in endpoint_topology(network, endpoint, ns).routes
+        ]
+        observed = Topology(routes=self._default_routes(ns))
+        self._applier.run(plan(Topology(routes=tuple(wanted)), observed, self._table))
+
+    def _default_routes(self, ns: Namespace) -> tuple[Route, ...]:
+        try:
+            with Rtnl.open_in(Path(ns)) as rtnl:
+                indexes = {link.index: IfName(link.name) for link in rtnl.links() if link.name != "lo"}
+                return default_routes(rtnl, ns, indexes)
+        except OSError as error:
+            raise Internal(f"cannot look into the network namespace {ns}: {error}") from error
+
+    # looking, and mending
+
+    def check(self, networks: Iterable[NetworkSpec], endpoints: Iterable[EndpointSpec]) -> Plan:
+        """What would have to be done so that the kernel holds just what these should hold; () when it does.
+
+        Lost tables (``nft flush ruleset``) are not part of the plan: ``repair`` loads them anew.
+        """
+        self._networks = {network.id: network for network in networks}
+        wanted = self._wanted(endpoints)
+        return plan(wanted, self._observe(wanted), self._table)
+
+    def repair(self, networks: Iterable[NetworkSpec], endpoints: Iterable[EndpointSpec]) -> Plan:
+        """Make the kernel hold just what these should hold, as far as it can be done; returns what was done.
+
+        *endpoints* are those of running containers. Links with our mark that nobody wants are deleted.
+        """
+        networks, endpoints = list(networks), list(endpoints)
+        self.prepare(networks, endpoints)
+        found = self.check(networks, endpoints)
+        self._applier.tear(found)
+        return found
+
+    def host_networks(self) -> list[IPNetwork]:
+        """Every network that the host has a route to or an address in."""
+        try:
+            return host_networks(self._rtnl)
+        except OSError as error:
+            raise Internal(f"cannot read the host's routes: {error.strerror or error}") from error
+
+    def observe(self, endpoints: Iterable[EndpointSpec] = ()) -> Topology:
+        """The present state of all that is ours: of the known networks, and of *endpoints*' sandboxes."""
+        return self._observe(self._wanted(endpoints))
+
+    def _observe(self, wanted: Topology) -> Topology:
+        sets = {SetId(t.family, item.name): item for t in self._ruleset().tables for item in t.sets}
+        try:
+            return self._observer.topology(wanted, sets)
+        except OSError as error:
+            raise Internal(f"cannot look at the network: {error.strerror or error}") from error
+
+    def describe_network(self, network: NetworkSpec, endpoints: Iterable[EndpointSpec]) -> list[KernelObject]:
+        """Everything that the network and *endpoints* hold in the kernel. Looks at nothing: good for dry runs."""
+        placed = [(endpoint, self._sandbox(endpoint.container)) for endpoint in endpoints]
+        return list(describe.describe_network(network, placed, self._table))
+
+
+def _needs_guard(network: NetworkSpec) -> bool:
+    return network.bridge is not None and not network.bridge.icc
+
+
+def _could_not_bury(link: IfName, error: OSError) -> None:
+    _log.warning("cannot delete link %s: %s; the next repair tries again", link, error.strerror or error)
