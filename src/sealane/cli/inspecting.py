@@ -1,0 +1,61 @@
+"""Inspecting: fetch objects by name and print them as JSON or through a template."""
+
+from __future__ import annotations
+
+import json
+
+from sealane.cli.failures import Failure
+from sealane.cli.main import describe
+from sealane.client.errors import ApiError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sealane.cli.app import App
+    from sealane.client.types import Json
+
+
+class Missing(Exception):
+    """No object of that name; the text is what to tell."""
+
+
+def inspect(app: App, names: list[str], fetch: Callable[[str], Json], form: str) -> int:
+    """Print each object; names that are missing are told after what was found, with exit code 1."""
+    found, problems = [], []
+    for name in names:
+        try:
+            found.append(fetch(name))
+        except Missing as error:
+            problems.append(str(error))
+        except ApiError as error:
+            problems.append(describe(error))
+    text, broken = _render(found, form)
+    app.write(text)
+    if broken:
+        problems.append(broken)
+    for problem in problems:
+        app.complain(problem)
+    return 1 if problems else 0
+
+
+def _render(found: list[Json], form: str) -> tuple[str, str]:
+    """(what to print, what is wrong with the template)"""
+    if not form:
+        return json.dumps(found, indent=4, ensure_ascii=False) + "\n", ""
+    if form == "json":
+        return json.dumps(found, separators=(",", ":"), ensure_ascii=False) + "\n", ""
+    from sealane.cli.template import compile as compile_template
+    from sealane.cli.template_values import TemplateError
+
+    try:
+        template = compile_template(form, strict=True)
+    except TemplateError as error:
+        raise Failure(f"template parsing error: {error.message}", 64) from None
+    lines = []
+    try:
+        for item in found:
+            lines.append(template.render(item))
+    except TemplateError as error:
+        return "".join(line + "\n" for line in lines) or "\n", f"template parsing error: {error.message}"
+    return "".join(line + "\n" for line in lines) or "\n", ""

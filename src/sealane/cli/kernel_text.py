@@ -1,0 +1,21 @@
+"""What a network holds, or would hold, in the kernel: each object with the command that shows or makes it. Pure."""
+
+from __future__ import annotations
+
+from sealane.cli.table import align
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sealane.client.types import JsonObject
+
+
+def kernel_text(objects: Iterable[JsonObject]) -> str:
+    """Aligned lines: what it is, then the ``ip`` or ``nft`` command. Commands of several lines go on below."""
+    rows = []
+    for item in objects:
+        first, *more = str(item["Command"]).splitlines() or [""]
+        rows.append([str(item["Describe"]), first])
+        rows += [["", line] for line in more]
+    return align(rows)

@@ -1,0 +1,114 @@
+"""Listings: what ``--format``, ``-q`` and ``--no-trunc`` make of rows. Docker's default tables are a module away.
+
+A listing is a list of :class:`Column`, from which come the table's headings, the fields of templates and the JSON.
+"""
+
+from __future__ import annotations
+
+from sealane.cli.failures import Failure
+from sealane.cli.grammar import many, text
+from sealane.cli.table import align
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TypeAlias
+
+    from sealane.cli.grammar import Option
+    from sealane.client.types import JsonObject
+
+    #: A template's field → its heading, and how it is read from the source object.
+    Columns: TypeAlias = dict[str, tuple[str, Callable[..., object]]]
+
+
+def format_option(short: str = "") -> Option:
+    return text("format", short, "Print with a Go template; also: table, 'table TEMPLATE', json")
+
+
+def inspect_format_option() -> Option:
+    return text("format", "f", "Print with a Go template, or json")
+
+
+def filter_option(short: str = "f") -> Option:
+    return many("filter", short, "Show only what matches, for example name=web or label=tier=1", meta="filter")
+
+
+def parse_filters(items: list[str]) -> dict[str, list[str]]:
+    """``["name=a", "label=x"]`` → ``{"name": ["a"], "label": ["x"]}``. Raises Failure for one without ``=``."""
+    filters: dict[str, list[str]] = {}
+    for item in items:
+        name, found, value = item.partition("=")
+        if not found:
+            raise Failure(
+                f'invalid argument "{item}" for "-f, --filter" flag: invalid filter (expected key=value)', 125
+            )
+        filters.setdefault(name.strip().lower(), []).append(value.strip())
+    return filters
+
+
+class Listing:
+    """How rows of one kind are shown.
+
+    *kind* is what Docker calls the type in its messages; *columns* maps a template's field to its heading and to the
+    function that reads it from the source object; *table* names the fields of the default table.
+    """
+
+    __slots__ = ("columns", "kind", "table")
+
+    def __init__(self, kind: str, columns: Columns, table: Sequence[str]) -> None:
+        self.kind = kind
+        self.columns = columns
+        self.table = table
+
+    def show(self, sources: Sequence[JsonObject], form: str) -> str:
+        """The whole output for *sources* in the form asked for (empty: the default table)."""
+        if form in ("", "table"):
+            return self._plain_table(sources)
+        if form == "json":
+            form = "{{json .}}"
+        return self._by_template(sources, form)
+
+    def _plain_table(self, sources: Sequence[JsonObject]) -> str:
+        columns = [self.columns[name] for name in self.table]
+        rows = [[heading for heading, _ in columns]]
+        rows += [[str(read(source)) for _, read in columns] for source in sources]
+        return align(rows)
+
+    def _by_template(self, sources: Sequence[JsonObject], form: str) -> str:
+        from sealane.cli.table import align_text
+        from sealane.cli.template import compile as compile_template
+        from sealane.cli.template_values import Row, TemplateError
+
+        as_table = form.startswith("table ")
+        source_text = form.removeprefix("table ").strip() if as_table else form
+        try:
+            template = compile_template(source_text.replace("\\t", "\t").replace("\\n", "\n"))
+        except TemplateError as error:
+            raise Failure(f"failed to parse template: {error.message}") from None
+        fields = {name: read for name, (_, read) in self.columns.items()}
+        headings = {name: _constant(heading) for name, (heading, _) in self.columns.items()}
+        rows = [Row(self.kind, headings, {})] if as_table else []
+        rows += [Row(self.kind, fields, source) for source in sources]
+        try:
+            text = "".join(template.render(row) + "\n" for row in rows)
+        except TemplateError as error:
+            raise Failure(f"failed to execute template: {error.message}") from None
+        return align_text(text) if as_table else text
+
+
+def _constant(value: str) -> Callable[..., object]:
+    return lambda source, *args: value
+
+
+def labels_text(labels: dict[str, str] | None) -> str:
+    """``a=1,b=2`` in the order of the names."""
+    return ",".join(f"{name}={value}" for name, value in sorted((labels or {}).items()))
+
+
+def label_of(labels: dict[str, str] | None, name: object) -> str:
+    return (labels or {}).get(str(name), "")
+
+
+def short_id(identifier: str) -> str:
+    """Twelve hex digits of an id, without its ``sha256:``."""
+    return identifier.removeprefix("sha256:")[:12]
