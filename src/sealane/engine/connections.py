@@ -18,7 +18,7 @@ from sealane.engine.runner import Runner
 from sealane.engine.sandboxes import Sandboxes
 from sealane.errors import Forbidden, Internal, InvalidArgument, NotFound
 from sealane.network.spec import EndpointRequest, NetworkSpec
-from sealane.network.validate import validate_endpoint
+from sealane.network.endpoint import validate_endpoint
 from sealane.values import ContainerId, NetworkId
 
 

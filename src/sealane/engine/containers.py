@@ -44,7 +44,7 @@ from sealane.engine.records import Attachment, ContainerLive, ContainerRecord, M
 from sealane.engine.volumes import Volumes
 from sealane.errors import Conflict, InvalidArgument, NotFound
 from sealane.network.spec import EndpointRequest
-from sealane.network.validate import validate_endpoint
+from sealane.network.endpoint import validate_endpoint
 from sealane.store.codec import encode
 from sealane.store.database import Database
 from sealane.values import ContainerId, ExecId, ImageId, NetworkId, short

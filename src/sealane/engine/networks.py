@@ -138,7 +138,7 @@ class Networks:
             if not spec.config_only:
                 await self._wires.run(self._wires.fabric.create_network, spec)
                 undo.add(f"network {spec.name}", lambda: self._wires.run(self._wires.fabric.remove_network, spec))
-                await self._publisher.put_network(spec.id, spec.name)
+                await self._publisher.put_network(spec.id, spec.name, tuple(s.subnet for s in spec.subnets))
                 undo.add(f"names of {spec.name}", lambda: self._publisher.drop_network(spec.id))
             self._database.put_object("network", spec.id, spec.name, encode(spec))
             self.adopt(spec)

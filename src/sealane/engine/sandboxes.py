@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -181,7 +181,9 @@ class Sandboxes:
         if self._spec(endpoint).user_defined:
             await self._publisher.put_endpoint(endpoint.network, endpoint.id, dns_names(container, endpoint))
 
-    async def _unname(self, container: Container, endpoints: Iterable[EndpointSpec]) -> None:
+    async def _unname(self, container: Container, endpoints: Sequence[EndpointSpec]) -> None:
+        if not self.resolves(endpoints):
+            return
         for endpoint in endpoints:
             if self._spec(endpoint).user_defined:
                 await self._publisher.drop_endpoint(endpoint.network, endpoint.id)
@@ -267,9 +269,9 @@ class Sandboxes:
         """Unmake the container's network, whatever of it exists. Runs to the end; errors are gathered."""
         endpoints = container.live.endpoints
         failures: list[Exception] = []
-        steps = (
+        steps: tuple[Callable[[], Awaitable[None]], ...] = (
             lambda: self._ports.give_up(container),
-            lambda: self._unname(container, endpoints) if self.resolves(endpoints) else self._forget(()),
+            lambda: self._unname(container, endpoints),
             lambda: self._wires.run(self._tear, container, endpoints),
         )
         for step in steps:
