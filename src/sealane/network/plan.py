@@ -98,6 +98,32 @@ class SetLink:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """Take a link out of service at once: down, and without its readable name. It is deleted later."""
+
+    link: Link
+
+    def describe(self) -> str:
+        return f"{ip_command(self.link.ns)} link set {self.link.name} down"
+
+    def inverse(self) -> Restore:
+        return Restore(self.link)
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """Put a link that was cut back into service."""
+
+    link: Link
+
+    def describe(self) -> str:
+        return f"{ip_command(self.link.ns)} link set {self.link.name} up"
+
+    def inverse(self) -> Cut:
+        return Cut(self.link)
+
+
+@dataclass(frozen=True, slots=True)
 class AddAddress:
     address: Address
 
@@ -185,7 +211,20 @@ class DelElements:
         return AddElements(self.elements, self.table)
 
 
-Op = AddLink | DelLink | SetLink | AddAddress | DelAddress | AddRoute | DelRoute | SetSysctl | AddElements | DelElements
+Op = (
+    AddLink
+    | DelLink
+    | SetLink
+    | Cut
+    | Restore
+    | AddAddress
+    | DelAddress
+    | AddRoute
+    | DelRoute
+    | SetSysctl
+    | AddElements
+    | DelElements
+)
 Plan = tuple[Op, ...]
 
 

@@ -27,12 +27,14 @@ from sealane.network.plan import (
     AddElements,
     AddLink,
     AddRoute,
+    Cut,
     DelAddress,
     DelElements,
     DelLink,
     DelRoute,
     Op,
     Plan,
+    Restore,
     SetLink,
     SetSysctl,
 )
@@ -72,6 +74,12 @@ class Session:
                 self._rtnl(link.ns).del_link(link.name)
             case SetLink(before, after):
                 self._set_link(before, after)
+            case Cut(link):
+                self._cut(link)
+            case Restore(link):
+                self._rtnl(link.ns).set_link(self._index(link), up=True)
+                if link.altname:
+                    self._add_altname(link, self._index(link))
             case AddAddress(address):
                 self._rtnl(address.ns).add_address(self._index(address), address.interface, nodad=True)
             case DelAddress(address):
@@ -198,6 +206,17 @@ class Session:
             self._rtnl(link.ns).del_link(link.name)
             raise
 
+    def _cut(self, link: Link) -> None:
+        rtnl = self._rtnl(link.ns)
+        index = self._index(link)
+        rtnl.set_link(index, up=False)
+        if link.altname:
+            try:
+                rtnl.del_altname(index, link.altname)
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, *GONE):  # EINVAL: it did without
+                    raise
+
     def _set_link(self, before: Link, after: Link) -> None:
         rtnl, index = self._rtnl(after.ns), self._index(after)
         if after.hairpin != before.hairpin:
@@ -296,7 +315,7 @@ def _do_to_the_end(session: Session, op: Op) -> None:
     try:
         session.do(op)
     except OSError as error:
-        if error.errno not in GONE or not isinstance(op, DelLink | DelAddress | DelRoute | DelElements):
+        if error.errno not in GONE or not isinstance(op, DelLink | DelAddress | DelRoute | DelElements | Cut):
             raise
         if isinstance(op, DelElements) and len(op.elements) > 1:
             # One element that is not there fails the whole transaction: delete the others one by one.

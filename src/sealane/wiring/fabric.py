@@ -28,10 +28,10 @@ from sealane.network import describe
 from sealane.network.describe import KernelObject
 from sealane.network.drivers.registry import endpoint_topology, network_topology
 from sealane.network.firewall import FirewallSettings, base_ruleset, bridge_mac, bridge_table
-from sealane.network.plan import DelLink, Plan, plan
+from sealane.network.plan import Cut, Plan, plan
 from sealane.network.ruleset import TABLE, Ruleset, SetId
 from sealane.network.spec import EndpointSpec, NetworkSpec
-from sealane.network.topology import EMPTY, Link, LinkKind, Namespace, Route, Topology, union
+from sealane.network.topology import EMPTY, HOST, Link, LinkKind, Namespace, Route, Topology, union
 from sealane.values import ContainerId, IfName, IPNetwork, NetworkId, short
 from sealane.wiring import forwarding
 from sealane.wiring.apply import Applier
@@ -114,6 +114,7 @@ class Fabric:
 
     def create_network(self, network: NetworkSpec) -> None:
         """The network's links, addresses and firewall elements, or nothing of it."""
+        self._reaper.touch()
         wanted = self._network_topology(network)
         try:
             if network.ipv6 and not self._ipv6 and wanted:
@@ -175,13 +176,13 @@ class Fabric:
 
         A bridge that was there before us stays.
         """
+        self._reaper.touch()
         self._networks.pop(network.id, None)
         held = self._network_topology(network)
         mine = [link for link in held.links if self._is_mine(network, link)]
-        links = tuple(replace(link, up=False) for link in mine)
         addresses = tuple(a for a in held.addresses if any(a.link == link.name for link in mine))
-        steps = plan(EMPTY, Topology(links=links, addresses=addresses, elements=held.elements), self._table)
-        self._applier.tear(tuple(op for op in steps if not isinstance(op, DelLink)))
+        steps = plan(EMPTY, Topology(addresses=addresses, elements=held.elements), self._table)
+        self._applier.tear((*steps, *(Cut(link) for link in mine)))
         for link in mine:
             self._reaper.bury(link.name)
 
@@ -204,6 +205,7 @@ class Fabric:
     def create_sandbox(self, container: ContainerId) -> Path:
         """An empty namespace with its loopback up; returns the file that names it."""
         path = self._netns_dir / container
+        self._reaper.touch()
         try:
             namespaces.create(path)
         except OSError as error:
@@ -212,11 +214,17 @@ class Fabric:
         return path
 
     def remove_sandbox(self, container: ContainerId) -> None:
-        """Let go of the namespace; the kernel takes it and its links away in the background. Idempotent."""
+        """Take the namespace's name away; it and its links go in the background. Idempotent.
+
+        Its endpoints have to be disconnected first: until it is gone it would answer for their addresses.
+        """
         path = self._netns_dir / container
+        self._reaper.touch()
         self._fresh.discard(path)
         try:
-            namespaces.remove(path)
+            if path.exists():
+                self._reaper.bury_namespace(namespaces.open_fd(path))
+                namespaces.remove(path)
         except OSError as error:
             raise Internal(f"cannot remove the network namespace of container {short(container)}: {error}") from error
 
@@ -224,6 +232,7 @@ class Fabric:
 
     def connect(self, network: NetworkSpec, endpoint: EndpointSpec, sandbox_ns: Path) -> None:
         """The endpoint's link, addresses, routes and published ports, or nothing of it."""
+        self._reaper.touch()
         ns = Namespace(str(sandbox_ns))
         wanted = endpoint_topology(network, endpoint, ns)
         observed = EMPTY
@@ -237,12 +246,16 @@ class Fabric:
     def disconnect(self, network: NetworkSpec, endpoint: EndpointSpec, sandbox_ns: Path | None) -> None:
         """Published ports first, then the link. Runs to the end; what is gone already is no error.
 
-        *sandbox_ns* None: the namespace is about to go and takes the link along.
+        *sandbox_ns* None: the namespace is about to go and takes the link along; until then the link is cut.
         """
+        self._reaper.touch()
         ns = Namespace(str(sandbox_ns)) if sandbox_ns is not None else self._sandbox(endpoint.container)
         held = endpoint_topology(network, endpoint, ns)
         links = held.links if sandbox_ns is not None else ()
-        self._applier.tear(plan(EMPTY, Topology(links=links, elements=held.elements), self._table))
+        steps = plan(EMPTY, Topology(links=links, elements=held.elements), self._table)
+        if sandbox_ns is None:
+            steps = (*steps, *(Cut(link) for link in held.links if link.kind is LinkKind.VETH and link.ns == HOST))
+        self._applier.tear(steps)
 
     def set_default_routes(self, sandbox_ns: Path, endpoints: Sequence[EndpointSpec]) -> None:
         """Make the default routes of a sandbox those that *endpoints* carry; *endpoints* are all of its endpoints."""
