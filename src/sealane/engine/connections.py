@@ -17,8 +17,8 @@ from sealane.engine.records import Attachment
 from sealane.engine.runner import Runner
 from sealane.engine.sandboxes import Sandboxes
 from sealane.errors import Forbidden, Internal, InvalidArgument, NotFound
+from sealane.network.endpoint import check_endpoint
 from sealane.network.spec import EndpointRequest, NetworkSpec
-from sealane.network.endpoint import validate_endpoint
 from sealane.values import ContainerId, NetworkId
 
 
@@ -38,7 +38,7 @@ class Connections:
             spec = self._networks.resolve(network)
             self._check_combination(target, spec)
             asked = replace(asked, network=spec.name)
-            validate_endpoint(asked, spec)
+            check_endpoint(asked, spec)
             if self._attachment(target, spec) is not None:
                 if target.running:
                     raise Forbidden(f"endpoint with name {target.name} already exists in network {spec.name}")

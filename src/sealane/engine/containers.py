@@ -43,8 +43,8 @@ from sealane.engine.prepare import check_name, merge_process, settle_mounts
 from sealane.engine.records import Attachment, ContainerLive, ContainerRecord, MountRecord
 from sealane.engine.volumes import Volumes
 from sealane.errors import Conflict, InvalidArgument, NotFound
+from sealane.network.endpoint import check_endpoint
 from sealane.network.spec import EndpointRequest
-from sealane.network.endpoint import validate_endpoint
 from sealane.store.codec import encode
 from sealane.store.database import Database
 from sealane.values import ContainerId, ExecId, ImageId, NetworkId, short
@@ -211,7 +211,7 @@ class Containers:
             spec = None
         if spec is not None:
             asked = replace(asked, network=spec.name)
-        validate_endpoint(asked, spec)
+        check_endpoint(asked, spec)
         return Attachment(network_id=spec.id if spec else None, asked=asked)
 
     def _inherited(self, request: ContainerRequest) -> list[MountRecord]:

@@ -9,6 +9,7 @@ a container that has none. Everything else is carried by the kernel, from the el
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import Callable, Mapping, Sequence
 
@@ -87,15 +88,16 @@ class PortBook:
         self, container: Container, ports: Sequence[PublishedPort], endpoints: Sequence[EndpointSpec]
     ) -> None:
         """Hold every port on the host, and relay those that NAT cannot carry."""
-        if ports:
-            listeners = {self._key(container, port): _listener(port, endpoints) for port in ports}
-            await self._relay.put_all(listeners)
+        puts = [self._relay.put(self._key(container, port), _listener(port, endpoints)) for port in ports]
+        results = await asyncio.gather(*puts, return_exceptions=True)
+        refusals = [result for result in results if isinstance(result, BaseException)]
+        if refusals:
+            raise refusals[0]
 
     async def give_up(self, container: Container) -> None:
         """Let go of every port of a container."""
         _, ports = self._held.pop(container.id, ("", ()))
-        if ports:
-            await self._relay.drop_all([self._key(container, port) for port in ports])
+        await asyncio.gather(*(self._relay.drop(self._key(container, port)) for port in ports))
 
     def adopt(self, container: Container, ports: tuple[PublishedPort, ...]) -> None:
         """Note the ports of a container that was running when the engine started."""

@@ -76,53 +76,6 @@ def check_endpoint(request: EndpointRequest, network: NetworkSpec | None) -> Non
     endpoint_sysctls(request.driver_opts, IfName("eth0"))
 
 
-def validate_endpoint(asked: EndpointRequest, network: NetworkSpec | None) -> None:
-    """Check what one attachment asks, all problems at once. *network* None: it does not exist yet, so only the form is.
-
-    Raises InvalidArgument in Docker's words.
-    """
-    problems = [*_address_problems(asked), *_network_problems(asked, network)]
-    if asked.mac:
-        MacAddress(asked.mac)
-    parse_sysctls(asked.driver_opts.get(SYSCTLS_OPTION, ""))
-    if IFNAME_OPTION in asked.driver_opts:
-        IfName(asked.driver_opts[IFNAME_OPTION])
-    if problems:
-        text = "invalid endpoint settings:\n" + "\n".join(problems)
-        raise InvalidArgument(f"invalid config for network {asked.network}: {text}")
-
-
-def _address_problems(asked: EndpointRequest) -> list[str]:
-    problems = []
-    for text, version in ((asked.ipv4, 4), (asked.ipv6, 6)):
-        if text and _version(text) != version:
-            problems.append(f"invalid IPv{version} address: {text}")
-    return problems + [f"invalid link-local IP address: {t}" for t in asked.link_local if _version(t) is None]
-
-
-def _version(text: str) -> int | None:
-    try:
-        return ip_address(text).version
-    except ValueError:
-        return None
-
-
-def _network_problems(asked: EndpointRequest, network: NetworkSpec | None) -> list[str]:
-    if network is None:
-        return []
-    problems = []
-    static = [text for text in (asked.ipv4, asked.ipv6) if text and _version(text) is not None]
-    if network.predefined and static:
-        problems.append("user-specified IP address is supported on user-defined networks only")
-    if network.predefined and asked.aliases:
-        problems.append("network-scoped aliases are only supported for user-defined networks")
-    for text in static if network.user_defined else ():
-        address = ip_address(text)
-        if not any(address in subnet.subnet for subnet in network.subnets):
-            problems.append(f"no configured subnet contains IP address {text}")
-    return problems
-
-
 def settle_endpoint(
     network: NetworkSpec,
     asked: EndpointRequest,
