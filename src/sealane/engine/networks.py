@@ -27,7 +27,7 @@ from sealane.network.spec import PREDEFINED, EndpointSpec, IpamRequest, NetworkR
 from sealane.network.validate import settle_network, validate_network
 from sealane.store.codec import encode
 from sealane.store.database import Database
-from sealane.values import EndpointId, NetworkId, short
+from sealane.values import EndpointId, IPAddress, NetworkId, short
 
 
 class Networks:
@@ -127,6 +127,16 @@ class Networks:
 
     def all_endpoints(self) -> list[EndpointSpec]:
         return [endpoint for endpoints in self._endpoints.values() for endpoint in endpoints.values()]
+
+    def any_user_defined(self, endpoints: Iterable[EndpointSpec]) -> bool:
+        """True when one of the endpoints is on a network that gives names."""
+        specs = (self._directory.get(endpoint.network) for endpoint in endpoints)
+        return any(spec is not None and spec.user_defined for spec in specs)
+
+    def default_gateway(self) -> IPAddress | None:
+        """The default bridge's own address: what ``host-gateway`` means when nothing else was configured."""
+        spec = self._directory.named("bridge")
+        return next((subnet.gateway for subnet in spec.subnets), None) if spec is not None else None
 
     # verbs
 

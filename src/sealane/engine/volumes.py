@@ -16,7 +16,8 @@ from sealane.engine.context import Context
 from sealane.engine.events import Events
 from sealane.engine.model import Pruned, VolumeView
 from sealane.engine.records import VolumeRecord
-from sealane.errors import Conflict, InvalidArgument, NotFound
+from sealane.errors import Conflict, Internal, InvalidArgument, NotFound
+from sealane.runtime.rootfs import is_mount, mount_volume, unmount_volume
 from sealane.store.codec import decode, encode
 from sealane.store.database import Database
 from sealane.values import ContainerId
@@ -100,6 +101,20 @@ class Volumes:
     def views(self) -> list[VolumeView]:
         return [self.view(name) for name in sorted(self._records)]
 
+    def ensure_mounted(self, name: str) -> None:
+        """Mount a volume that was made with mount options, unless it is mounted already."""
+        record = self._records.get(name)
+        if record is None or not record.options.get("device"):
+            return
+        target = self.path(name)
+        if is_mount(target):
+            return
+        options = record.options
+        try:
+            mount_volume(options["device"], target, options.get("type", ""), options.get("o", ""))
+        except OSError as error:
+            raise Internal(f"failed to mount local volume: {error}") from error
+
     async def remove(self, name: str, force: bool = False) -> None:
         """Delete a volume and its data. Raises Conflict naming the containers that use it."""
         if name not in self._records:
@@ -111,6 +126,7 @@ class Volumes:
             raise Conflict(f"remove {name}: volume is in use - [{', '.join(users)}]")
         self._database.delete_object("volume", name)
         del self._records[name]
+        unmount_volume(self.path(name))
         shutil.rmtree(self.path(name).parent, ignore_errors=True)
         self._events.emit("volume", "destroy", name, {"driver": "local"})
 
