@@ -23,6 +23,7 @@ from sealane.values import ContainerId, EndpointId, NetworkId
 
 PROTOCOL: Final = 1
 FDS_OF_OPEN: Final = 3
+EXIT_HELD: Final = 3  # sealane-dns: another process serves the same socket
 
 Json = dict[str, Any]
 

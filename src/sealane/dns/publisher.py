@@ -16,6 +16,7 @@ import logging
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from sealane.dns.answer import ContainerView, Directory, EndpointNames
 from sealane.dns.client import ControlClient, connect_unix
 from sealane.dns.forward import ATTEMPT_S
 from sealane.dns.messages import (
+    EXIT_HELD,
     Held,
     HeldContainer,
     Json,
@@ -42,6 +44,7 @@ __all__ = ["Held", "HeldContainer", "Publisher", "ResolverProcess"]
 T = TypeVar("T")
 
 _START_S: Final = 20.0
+_POLL_S: Final = 0.02
 _RETRY_S: Final = (0.0, 0.1, 0.5, 2.0, 5.0)
 
 
@@ -59,8 +62,8 @@ class ResolverProcess:
     attempt_s: float = ATTEMPT_S
     host_ns: Path | None = None
 
-    def start(self) -> None:
-        """Start it detached, and return when it serves. One that serves already is left alone. Raises Unavailable."""
+    def start(self) -> bool:
+        """Start it detached, and return when it serves; False when there is one already. Raises Unavailable."""
         command = [sys.executable, "-P", "-m", "sealane.dns.server", "--detach", "--socket", str(self.socket)]
         command += ["--resolv-conf", str(self.resolv_conf), "--ttl", str(self.ttl)]
         command += ["--attempt-seconds", str(self.attempt_s)]
@@ -75,8 +78,9 @@ class ResolverProcess:
             code = run() if self.host_ns is None else run_in(self.host_ns, run)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Unavailable(f"cannot start the resolver (sealane-dns): {error}") from error
-        if code not in (0, 3):  # 3: another one was quicker
+        if code not in (0, EXIT_HELD):
             raise Unavailable(f"cannot start the resolver (sealane-dns): exit code {code}, see {self.log}")
+        return code == 0
 
 
 class Publisher:
@@ -215,14 +219,15 @@ class Publisher:
 
     def _reach(self) -> socket.socket:
         """Connect, starting the process when nobody answers. Runs in a thread."""
-        try:
-            return connect_unix(self._process.socket)
-        except (FileNotFoundError, ConnectionRefusedError):
-            self._process.start()
-        try:
-            return connect_unix(self._process.socket)
-        except OSError as error:
-            raise Unavailable(f"cannot reach the resolver at {self._process.socket}: {error}") from error
+        deadline = time.monotonic() + _START_S
+        while True:
+            try:
+                return connect_unix(self._process.socket)
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise Unavailable(f"cannot reach the resolver at {self._process.socket}: {error}") from error
+            if not self._process.start():
+                time.sleep(_POLL_S)  # somebody else holds the lock: just starting, or about to end
 
     async def _publish_copy(self, client: ControlClient) -> None:
         """Bring a process that may hold nothing, or an earlier state, to what we hold."""

@@ -26,11 +26,11 @@ from sealane.dns.control import ControlServer, Verbs
 from sealane.dns.forward import ATTEMPT_S, Forwarder
 from sealane.dns.hosts import HostServers
 from sealane.dns.loop import Loop
+from sealane.dns.messages import EXIT_HELD
 from sealane.dns.resolver import Resolver
 from sealane.linux.fds import directory, short_socket_path
 
 EXIT_USAGE: Final = 2
-EXIT_HELD: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +118,7 @@ def _serve(arguments: Arguments, ready: int) -> None:
     try:
         loop.run()
     finally:
+        arguments.socket.unlink(missing_ok=True)  # before the connections end: whoever waits finds a clean place
         control.close()
         for container in list(resolver.guests):
             resolver.close(container)
