@@ -1,12 +1,11 @@
 """Which system calls a container may make: the profile file of Debian's container packages → OCI seccomp. Pure.
 
 The file (containers-common's ``seccomp.json``, the format that Docker's own default profile has) holds rules that apply
-only with some capabilities or on some architectures; what is left for one container is the OCI ``linux.seccomp`` object.
+only with some capabilities or on some architectures; what is left for one container is its OCI ``linux.seccomp``.
 
 Every architecture and every name in that object costs the OCI runtime time at each start, because libseccomp builds the
 filter anew: on a two-core machine 9 ms for x32 alone. So an architecture whose calls the running kernel does not
-have at all is left out (a call through it cannot happen), and names that no kernel of the container's architectures
-knows are left out too (the default action refuses them).
+have at all is left out: no call can come through it.
 """
 
 from __future__ import annotations

@@ -1,38 +1,62 @@
 """What the engine wants of one container or exec, and the OCI runtime configuration that says it. Pure.
 
-Source: the OCI runtime specification 1.0.2; defaults are Docker's (moby ``oci/defaults.go``, ``oci/caps``).
+Everything is settled already: users are numbers, sources are paths, limits are bytes. ``oci_config`` gives
+``config.json`` and ``exec_process`` the process document of an exec, after the OCI runtime specification 1.0.2; both
+may share parts between calls, so they are to be written out and not changed. What depends on the machine comes in as
+``CgroupAbilities`` and in the seccomp profile; nothing is read here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from sealane.runtime.seccomp import Profile, seccomp_section
+from sealane.errors import InvalidArgument
+from sealane.runtime.defaults import (
+    ALL_CAPABILITIES,
+    DEFAULT_CAPABILITIES,
+    DEFAULT_SHM_SIZE,
+    DEFAULT_SYSCTLS,
+    MASKED_PATHS,
+    READONLY_PATHS,
+    Mount,
+    capabilities,
+    system_mounts,
+)
+from sealane.runtime.resources import CgroupAbilities, Limits, resources
+from sealane.runtime.seccomp import Profile
+
+__all__ = [
+    "ALL_CAPABILITIES",
+    "DEFAULT_CAPABILITIES",
+    "DEFAULT_SYSCTLS",
+    "MASKED_PATHS",
+    "READONLY_PATHS",
+    "CgroupAbilities",
+    "ContainerPlan",
+    "DeviceNode",
+    "ExecPlan",
+    "Json",
+    "Limits",
+    "Mount",
+    "User",
+    "capabilities",
+    "exec_process",
+    "oci_config",
+    "resources",
+]
 
 #: JSON-able, in the shape of the OCI specification.
 Json = dict[str, Any]
 
-DEFAULT_CAPABILITIES: Final = (
-    "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID",
-    "CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL",
-    "CAP_AUDIT_WRITE",
-)  # fmt: skip
-ALL_CAPABILITIES: Final = (
-    *DEFAULT_CAPABILITIES, "CAP_DAC_READ_SEARCH", "CAP_LINUX_IMMUTABLE", "CAP_NET_BROADCAST", "CAP_NET_ADMIN",
-    "CAP_IPC_LOCK", "CAP_IPC_OWNER", "CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_PTRACE", "CAP_SYS_PACCT",
-    "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE", "CAP_SYS_RESOURCE", "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG",
-    "CAP_LEASE", "CAP_AUDIT_CONTROL", "CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN", "CAP_SYSLOG", "CAP_WAKE_ALARM",
-    "CAP_BLOCK_SUSPEND", "CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE",
-)  # fmt: skip
-MASKED_PATHS: Final = (
-    "/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
-    "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap",
-)  # fmt: skip
-READONLY_PATHS: Final = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
-DEFAULT_SYSCTLS: Final = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
+_OCI_VERSION: Final = "1.0.2"
+_HOST: Final = "host"
+_DEVICE_RULE: Final = re.compile(r"(?P<kind>[abc]) (?P<major>\d+|\*):(?P<minor>\d+|\*) (?P<access>[rwm]{1,3})")
+#: Where the init of ``--init`` is shown inside the container, as in Docker.
+_INIT_TARGET: Final = "/sbin/docker-init"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +70,8 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
-class Mount:
-    """One more mount, in the OCI specification's words."""
-
-    destination: str
-    kind: str = "bind"
-    source: str = ""
-    options: tuple[str, ...] = ("rbind", "rprivate")
-
-
-@dataclass(frozen=True, slots=True)
 class DeviceNode:
-    """A device of the host; ``kind`` is c or b."""
+    """A device that appears in the container's /dev; ``kind`` is c or b."""
 
     path: str
     kind: str
@@ -67,25 +81,6 @@ class DeviceNode:
     uid: int = 0
     gid: int = 0
     permissions: str = "rwm"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """0 is "no limit", "" likewise; ``None`` is the kernel's default."""
-
-    memory: int = 0
-    memory_swap: int = 0
-    memory_reservation: int = 0
-    memory_swappiness: int | None = None
-    oom_kill_disable: bool = False
-    nano_cpus: int = 0
-    cpu_shares: int = 0
-    cpu_period: int = 0
-    cpu_quota: int = 0
-    cpuset_cpus: str = ""
-    cpuset_mems: str = ""
-    pids: int = 0
-    blkio_weight: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +94,7 @@ class ContainerPlan:
     cwd: str = "/"
     user: User = field(default_factory=User)
     terminal: bool = False
+    size: tuple[int, int] | None = None  # of the terminal: height, width
     readonly: bool = False
     hostname: str = ""
     domainname: str = ""
@@ -106,158 +102,132 @@ class ContainerPlan:
     pidns: str = ""
     ipcns: str = ""
     utsns: str = ""
-    cgroupns: str = "host"
+    cgroupns: str = _HOST
     mounts: tuple[Mount, ...] = ()
     devices: tuple[DeviceNode, ...] = ()
-    device_rules: tuple[str, ...] = ()
+    device_rules: tuple[str, ...] = ()  # "c 1:3 rwm"
     capabilities: tuple[str, ...] = DEFAULT_CAPABILITIES
     privileged: bool = False
     no_new_privileges: bool = False
-    seccomp: Profile | None = None
+    seccomp: Profile | None = None  # None: unconfined
     apparmor: str = ""
-    rlimits: tuple[tuple[str, int, int], ...] = ()
+    rlimits: tuple[tuple[str, int, int], ...] = ()  # name as in --ulimit, soft, hard; -1 is "unlimited"
     sysctls: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
-    cgroup_path: str = ""
+    cgroup_path: str = ""  # absolute, below each hierarchy
     oom_score_adj: int = 0
-    shm_size: int = 64 << 20
+    shm_size: int = DEFAULT_SHM_SIZE
     masked_paths: tuple[str, ...] = MASKED_PATHS
     readonly_paths: tuple[str, ...] = READONLY_PATHS
+    init: Path | None = None  # the host's static init that is to be process 1
     annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecPlan:
-    """A further process in a container. Capabilities and the like are the container's unless ``privileged``."""
+    """A further process in a container."""
 
     args: tuple[str, ...]
-    env: tuple[str, ...]
-    cwd: str
-    user: User
-    terminal: bool
-    capabilities: tuple[str, ...]
+    env: tuple[str, ...] = ()
+    cwd: str = "/"
+    user: User = field(default_factory=User)
+    terminal: bool = False
+    size: tuple[int, int] | None = None
+    capabilities: tuple[str, ...] = DEFAULT_CAPABILITIES
     no_new_privileges: bool = False
     apparmor: str = ""
-    size: tuple[int, int] | None = None  # height, width
+    rlimits: tuple[tuple[str, int, int], ...] = ()
+    oom_score_adj: int = 0
 
 
-def oci_config(plan: ContainerPlan) -> Json:
+def exec_process(plan: ContainerPlan | ExecPlan) -> Json:
+    """The process document of an exec, and the ``process`` section of a container."""
+    allowed = list(plan.capabilities)
+    process: Json = {
+        "terminal": plan.terminal,
+        "user": {"uid": plan.user.uid, "gid": plan.user.gid, "additionalGids": list(plan.user.groups)},
+        "args": list(plan.args),
+        "env": list(plan.env),
+        "cwd": plan.cwd or "/",
+        # a process that is not root loses them on execve(2) by itself, and keeps them while the runtime still works
+        "capabilities": {"bounding": allowed, "effective": allowed, "permitted": allowed},
+        "noNewPrivileges": plan.no_new_privileges,
+        "oomScoreAdj": plan.oom_score_adj,
+    }
+    if plan.terminal and plan.size is not None:
+        process["consoleSize"] = {"height": plan.size[0], "width": plan.size[1]}
+    if plan.apparmor:
+        process["apparmorProfile"] = plan.apparmor
+    if plan.rlimits:
+        process["rlimits"] = [
+            {"type": f"RLIMIT_{name.upper()}", "soft": _rlimit(soft), "hard": _rlimit(hard)}
+            for name, soft, hard in plan.rlimits
+        ]
+    return process
+
+
+def _rlimit(value: int) -> int:
+    return (1 << 64) - 1 if value < 0 else value
+
+
+def oci_config(plan: ContainerPlan, abilities: CgroupAbilities | None = None) -> Json:
     """config.json."""
-    process = _process(
-        plan.args,
-        plan.env,
-        plan.cwd,
-        plan.user,
-        plan.terminal,
-        plan.capabilities,
-        plan.no_new_privileges,
-        plan.apparmor,
-    )
-    process["rlimits"] = [{"type": f"RLIMIT_{n.upper()}", "soft": s, "hard": h} for n, s, h in plan.rlimits]
-    process["oomScoreAdj"] = plan.oom_score_adj
+    process = exec_process(plan)
+    if plan.init is not None:
+        process["args"] = [_INIT_TARGET, "--", *plan.args]
     config: Json = {
-        "ociVersion": "1.0.2",
+        "ociVersion": _OCI_VERSION,
         "process": process,
         "root": {"path": str(plan.rootfs), "readonly": plan.readonly},
         "mounts": _mounts(plan),
-        "annotations": dict(plan.annotations),
-        "linux": _linux(plan),
+        "linux": _linux(plan, abilities),
     }
-    if plan.utsns != "host" and plan.hostname:
+    if plan.annotations:
+        config["annotations"] = dict(plan.annotations)
+    if plan.utsns != _HOST and plan.hostname:
         config["hostname"] = plan.hostname
     return config
 
 
-def exec_process(plan: ExecPlan) -> Json:
-    """The process document of an exec."""
-    process = _process(
-        plan.args,
-        plan.env,
-        plan.cwd,
-        plan.user,
-        plan.terminal,
-        plan.capabilities,
-        plan.no_new_privileges,
-        plan.apparmor,
-    )
-    if plan.size is not None:
-        process["consoleSize"] = {"height": plan.size[0], "width": plan.size[1]}
-    return process
-
-
-def _process(
-    args: Sequence[str], env: Sequence[str], cwd: str, user: User, terminal: bool, capabilities: Sequence[str],
-    no_new_privileges: bool, apparmor: str,
-) -> Json:  # fmt: skip
-    own = list(capabilities)
-    effective = own if user.uid == 0 else []
-    process: Json = {
-        "terminal": terminal,
-        "user": {"uid": user.uid, "gid": user.gid, "additionalGids": list(user.groups)},
-        "args": list(args),
-        "env": list(env),
-        "cwd": cwd or "/",
-        "capabilities": {"bounding": own, "effective": effective, "permitted": effective, "inheritable": []},
-        "noNewPrivileges": no_new_privileges,
-    }
-    if apparmor:
-        process["apparmorProfile"] = apparmor
-    return process
-
-
 def _mounts(plan: ContainerPlan) -> list[Json]:
-    guarded = ["nosuid", "noexec", "nodev"]
-    sys_mode = "rw" if plan.privileged else "ro"
-    standard = [
-        Mount("/proc", "proc", "proc", tuple(guarded)),
-        Mount("/dev", "tmpfs", "tmpfs", ("nosuid", "strictatime", "mode=755", "size=65536k")),
-        Mount(
-            "/dev/pts", "devpts", "devpts", ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5")
-        ),
-        Mount("/sys", "sysfs", "sysfs", (*guarded, sys_mode)),
-        Mount("/sys/fs/cgroup", "cgroup", "cgroup", (sys_mode, *guarded)),
-        Mount("/dev/mqueue", "mqueue", "mqueue", tuple(guarded)),
-        Mount("/dev/shm", "tmpfs", "shm", (*guarded, "mode=1777", f"size={plan.shm_size}")),
-    ]
-    if plan.netns == "host":
-        standard[3] = Mount("/sys", "bind", "/sys", ("rbind", *guarded, sys_mode))
-    if plan.ipcns == "host":
-        standard[5] = Mount("/dev/mqueue", "bind", "/dev/mqueue", ("bind", *guarded))
-        standard[6] = Mount("/dev/shm", "bind", "/dev/shm", ("bind", *guarded))
-    if plan.pidns == "host":
-        standard[0] = Mount("/proc", "bind", "/proc", ("rbind", *guarded))
-    own = {mount.destination.rstrip("/") for mount in plan.mounts}
-    kept = [mount for mount in standard if mount.destination not in own]
-    return [
-        {"destination": m.destination, "type": m.kind, "source": m.source, "options": list(m.options)}
-        for m in (*kept, *plan.mounts)
-    ]
+    """The system's own, without those that the container replaces, then the container's own in their order."""
+    own = list(plan.mounts)
+    if plan.init is not None:
+        own.insert(0, Mount(_INIT_TARGET, "bind", str(plan.init), ("bind", "ro")))
+    replaced = {each.destination.rstrip("/") for each in own}
+    system = system_mounts(
+        shm_size=plan.shm_size,
+        writable=plan.privileged,
+        host_network=plan.netns == _HOST,
+        host_ipc=plan.ipcns == _HOST,
+        host_pid=plan.pidns == _HOST,
+    )
+    return [each.oci() for each in (*(each for each in system if each.destination not in replaced), *own)]
 
 
-def _linux(plan: ContainerPlan) -> Json:
+def _linux(plan: ContainerPlan, abilities: CgroupAbilities | None) -> Json:
     section: Json = {
         "namespaces": _namespaces(plan),
-        "resources": resources(plan.limits),
-        "cgroupsPath": plan.cgroup_path,
+        "resources": {**resources(plan.limits, abilities), "devices": _device_rules(plan)},
         "sysctl": _sysctls(plan),
-        "devices": [
-            {"path": d.path, "type": d.kind, "major": d.major, "minor": d.minor, "fileMode": d.mode, "uid": d.uid,
-             "gid": d.gid}
-            for d in plan.devices
-        ],
-        "rootfsPropagation": "rprivate",
-    }  # fmt: skip
-    section["resources"]["devices"] = _device_rules(plan)
+        "rootfsPropagation": _propagation(plan),
+    }
+    if plan.cgroup_path:
+        section["cgroupsPath"] = plan.cgroup_path
+    if plan.devices:
+        section["devices"] = [_device(node) for node in plan.devices]
     if not plan.privileged:
         section["maskedPaths"] = list(plan.masked_paths)
         section["readonlyPaths"] = list(plan.readonly_paths)
         if plan.seccomp is not None:
-            section["seccomp"] = seccomp_section(plan.seccomp, plan.capabilities)
-    if any("shared" in m.options or "rshared" in m.options for m in plan.mounts):
-        section["rootfsPropagation"] = "rshared"
-    elif any("slave" in m.options or "rslave" in m.options for m in plan.mounts):
-        section["rootfsPropagation"] = "rslave"
+            section["seccomp"] = plan.seccomp.settle(plan.capabilities)
     return section
+
+
+def _propagation(plan: ContainerPlan) -> str:
+    """A shared mount inside a private root would not be shared: the root follows the most open of the mounts."""
+    asked = {option.removeprefix("r") for each in plan.mounts for option in each.options}
+    return next((f"r{kind}" for kind in ("shared", "slave") if kind in asked), "rprivate")
 
 
 def _namespaces(plan: ContainerPlan) -> list[Json]:
@@ -269,74 +239,48 @@ def _namespaces(plan: ContainerPlan) -> list[Json]:
         "uts": plan.utsns,
         "cgroup": plan.cgroupns,
     }
-    return [{"type": kind} | ({"path": mode} if mode else {}) for kind, mode in modes.items() if mode != "host"]
+    return [{"type": kind} | ({"path": mode} if mode else {}) for kind, mode in modes.items() if mode != _HOST]
 
 
 def _sysctls(plan: ContainerPlan) -> dict[str, str]:
     """The defaults belong to the container's own network; nothing of the host's is changed."""
-    defaults = {} if plan.netns == "host" or plan.privileged else dict(DEFAULT_SYSCTLS)
-    return {**defaults, **plan.sysctls}
+    settled = {} if plan.netns == _HOST or plan.privileged else dict(DEFAULT_SYSCTLS)
+    if plan.domainname and plan.utsns != _HOST:
+        settled["kernel.domainname"] = plan.domainname
+    return {**settled, **plan.sysctls}
 
 
 def _device_rules(plan: ContainerPlan) -> list[Json]:
+    """Those of every container's own /dev are added by the runtime."""
     if plan.privileged:
         return [{"allow": True, "access": "rwm"}]
     rules: list[Json] = [{"allow": False, "access": "rwm"}]
-    rules += [{"allow": True, "type": kind, "access": "m"} for kind in ("c", "b")]
-    standard = ((1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2), (136, -1))
-    for major, minor in standard:
-        rule: Json = {"allow": True, "type": "c", "major": major, "access": "rwm"}
-        rules.append(rule if minor < 0 else rule | {"minor": minor})
-    for device in plan.devices:
+    for node in plan.devices:
         rules.append(
-            {"allow": True, "type": device.kind, "major": device.major, "minor": device.minor,
-             "access": device.permissions}
-        )  # fmt: skip
+            {"allow": True, "type": node.kind, "major": node.major, "minor": node.minor, "access": node.permissions}
+        )
     return rules + [_parse_rule(text) for text in plan.device_rules]
 
 
 def _parse_rule(text: str) -> Json:
-    """``c 1:3 rwm`` with ``*`` for any number."""
-    kind, numbers, access = text.split()
-    major, _, minor = numbers.partition(":")
-    rule: Json = {"allow": True, "type": kind, "access": access}
-    if major != "*":
-        rule["major"] = int(major)
-    if minor not in ("", "*"):
-        rule["minor"] = int(minor)
+    """``c 1:3 rwm`` with ``*`` for any number. Raises InvalidArgument in Docker's words."""
+    match = _DEVICE_RULE.fullmatch(text)
+    if match is None:
+        raise InvalidArgument(f"invalid device cgroup rule format: '{text}'")
+    rule: Json = {"allow": True, "type": match["kind"], "access": match["access"]}
+    for name in ("major", "minor"):
+        if match[name] != "*":
+            rule[name] = int(match[name])
     return rule
 
 
-def resources(limits: Limits) -> Json:
-    """``linux.resources``, for create and for update; the runtime translates it for cgroups v1 and v2."""
-    memory: Json = {}
-    if limits.memory:
-        memory["limit"] = limits.memory
-        memory["swap"] = limits.memory_swap or 2 * limits.memory
-    if limits.memory_reservation:
-        memory["reservation"] = limits.memory_reservation
-    if limits.memory_swappiness is not None and limits.memory_swappiness >= 0:
-        memory["swappiness"] = limits.memory_swappiness
-    if limits.oom_kill_disable:
-        memory["disableOOMKiller"] = True
-    result: Json = {"memory": memory, "cpu": _cpu(limits)}
-    if limits.pids:
-        result["pids"] = {"limit": limits.pids}
-    if limits.blkio_weight:
-        result["blockIO"] = {"weight": limits.blkio_weight}
-    return {key: value for key, value in result.items() if value}
-
-
-def _cpu(limits: Limits) -> Json:
-    period, quota = limits.cpu_period, limits.cpu_quota
-    if limits.nano_cpus:
-        period = 100_000
-        quota = limits.nano_cpus * period // 1_000_000_000
-    pairs = {
-        "shares": limits.cpu_shares,
-        "period": period,
-        "quota": quota,
-        "cpus": limits.cpuset_cpus,
-        "mems": limits.cpuset_mems,
+def _device(node: DeviceNode) -> Json:
+    return {
+        "path": node.path,
+        "type": node.kind,
+        "major": node.major,
+        "minor": node.minor,
+        "fileMode": node.mode,
+        "uid": node.uid,
+        "gid": node.gid,
     }
-    return {key: value for key, value in pairs.items() if value}
