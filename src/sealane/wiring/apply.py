@@ -143,11 +143,16 @@ class Session:
         self._indexes[link.ns, link.name] = index
         try:
             self._decorate(link, index)
+            if peer is not None and peer.up:  # the kernel refuses to bring the second end up while it makes the pair
+                self._rtnl(peer.ns).set_link(self._index(peer), up=True)
         except OSError:
             self._host.del_link(index)
             raise
 
     def _decorate(self, link: Link, index: int) -> None:
+        if link.kind is LinkKind.VETH and link.up:
+            # A port of a bridge has no business with IP: no fe80:: address, and none of the traffic that makes one.
+            self._host.set_link(index, up=True, no_link_local=True)
         if link.hairpin:
             self._host.set_bridge_port(index, hairpin=True)
         if link.altname:
@@ -183,8 +188,6 @@ class Session:
                 peer_mac=peer.mac,
                 mtu=link.mtu,
                 master=master,
-                up=link.up,
-                peer_up=peer.up,
             )
 
     def _add_vlan(self, link: Link) -> int:

@@ -72,6 +72,7 @@ def endpoint_sysctls(network: NetworkSpec, endpoint: EndpointSpec, sandbox: Name
     if endpoint.ipv4 is not None:
         settings.append(Sysctl(sandbox, f"net.ipv4.conf.{name}.arp_notify", "1"))
     if endpoint.ipv6 is not None:
+        settings.append(Sysctl(sandbox, f"net.ipv6.conf.{name}.accept_dad", "0"))
         settings.append(Sysctl(sandbox, f"net.ipv6.conf.{name}.ndisc_notify", "1"))
     else:
         settings.append(Sysctl(sandbox, f"net.ipv6.conf.{name}.disable_ipv6", "1"))
@@ -115,6 +116,9 @@ def _bridge_sysctls(network: NetworkSpec, options: BridgeOptions) -> tuple[Sysct
     if network.ipv6:
         settings.append(Sysctl(HOST, f"net.ipv6.conf.{name}.disable_ipv6", "0"))
         settings.append(Sysctl(HOST, f"net.ipv6.conf.{name}.accept_ra", "0"))
+        # A router asks for its neighbours from its link-local address. Were that checked for duplicates first, the
+        # first second of a network would have no way in.
+        settings.append(Sysctl(HOST, f"net.ipv6.conf.{name}.accept_dad", "0"))
     else:
         settings.append(Sysctl(HOST, f"net.ipv6.conf.{name}.disable_ipv6", "1"))
     return tuple(settings)
