@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sealane.engine.container import Container
 from sealane.engine.context import Context
@@ -20,6 +21,8 @@ from sealane.errors import Internal, SealaneError
 from sealane.network.spec import EndpointSpec, NetworkSpec
 from sealane.relay.publisher import Listener, RelayPublisher
 from sealane.values import ContainerId, IPAddress, NetworkId, PublishedPort, Transport, short
+
+_log = logging.getLogger(__name__)
 
 #: Asks the host whether a port can be bound; the text says who holds it ("" for "free").
 PortProbe = Callable[[IPAddress, Transport, int], str]
@@ -104,9 +107,20 @@ class PortBook:
         if ports:
             self._held[container.id] = (container.name, ports)
 
-    def listeners(self, container: Container) -> dict[str, Listener]:
-        """What the relay should hold for a running container (recovery)."""
-        return {self._key(container, port): _listener(port, container.live.endpoints) for port in container.live.ports}
+    async def reconcile(self, running: Iterable[Container]) -> None:
+        """Make the relay hold exactly the ports of the running containers (recovery)."""
+        wanted = {
+            self._key(container, port): _listener(port, container.live.endpoints)
+            for container in running
+            for port in container.live.ports
+        }
+        for key in [key for key in await self._relay.held() if key not in wanted]:
+            await self._relay.drop(key)
+        for key, listener in wanted.items():
+            try:
+                await self._relay.put(key, listener)
+            except SealaneError as error:
+                _log.warning("cannot hold a published port again: %s", error)
 
     def _key(self, container: Container, port: PublishedPort) -> str:
         transport = port.container_port.transport.value

@@ -17,7 +17,7 @@ import signal as signals
 from dataclasses import replace
 from typing import Any, Final
 
-from sealane.engine.bundles import Bundles
+from sealane.engine.bundles import Bundles, limits_of
 from sealane.engine.container import Container
 from sealane.engine.containers import Containers
 from sealane.engine.context import Context
@@ -25,7 +25,7 @@ from sealane.engine.events import Events
 from sealane.engine.health import HealthWatch
 from sealane.engine.model import ContainerState, ExitStatus, Health, Status
 from sealane.engine.networks import Networks
-from sealane.engine.restart import next_delay_ns, wants_restart
+from sealane.engine.restart import next_delay_ns, wants_restart, wants_start_at_boot
 from sealane.engine.sandboxes import Sandboxes
 from sealane.engine.signalnames import parse_signal
 from sealane.engine.undo import Undo, both
@@ -66,6 +66,7 @@ class Runner:
         self._events = events
         self._health = health
         self._spawn = spawn
+        self._born_ns = context.clock.now_ns()
 
     # starting
 
@@ -200,12 +201,12 @@ class Runner:
     async def watch(self, container: Container) -> None:
         """Wait for the container's process to end, then settle what follows. One task per run."""
         try:
-            code = await self._monitor.wait_exit(container.id)
+            code = await self._monitor.wait_exit(container.id, container.live.conmon_pid)
             await self._ended(container, code)
         except Exception:
             _log.exception("watching container %s failed", container.name)
 
-    async def _ended(self, container: Container, code: int) -> None:
+    async def _ended(self, container: Container, code: int, *, restart: bool = True) -> None:
         async with container.wiring:
             endpoints = container.live.endpoints
             oom = self._monitor.oom_killed(container.id)
@@ -215,7 +216,7 @@ class Runner:
                 _log.exception("tearing down container %s", container.name)
             await self._monitor.delete(container.id)
             await self._bundles.discard(container)
-            restarting = self._will_restart(container, code)
+            restarting = restart and self._will_restart(container, code)
             live = container.with_state(
                 status=Status.RESTARTING if restarting else Status.EXITED,
                 pid=0,
@@ -272,6 +273,52 @@ class Runner:
             await self.remove(container.id, volumes=True)
         except (NotFound, Conflict):
             pass  # somebody else removes it
+
+    # after a restart of the engine
+
+    def still_there(self, container: Container) -> bool:
+        """True when the process of a container that was running still exists."""
+        bundle = self._context.layout.bundle(container.id)
+        return self._monitor.adopt(
+            container.id, bundle, self._bundles.cgroup_path(container), container.live.conmon_pid
+        )
+
+    async def take_over(self, container: Container) -> None:
+        """Go on with a container that has been running all the time."""
+        if self._monitor.waiting_for_start(container.id):
+            await self._monitor.start(container.id)
+        container.finished.clear()
+        self._spawn(self.watch(container))
+        if self._has_health(container):
+            self._spawn(self._health.run(container))
+
+    async def ended_meanwhile(self, container: Container) -> None:
+        """Settle a container that ended while no engine was there."""
+        code = await self._monitor.wait_exit(container.id, 0)
+        await self._ended(container, code, restart=False)
+
+    async def start_at_boot(self, container: Container) -> None:
+        """Apply the restart policy to a container that does not run now."""
+        live = container.live
+        was_running = live.state.status is Status.RESTARTING or live.state.finished_ns >= self._born_ns
+        policy = container.record.request.restart
+        if container.running or live.state.status is Status.CREATED:
+            return
+        if not wants_start_at_boot(policy, was_running, live.stopped_by_user):
+            if live.state.status is Status.RESTARTING:
+                self._containers.commit(container, live=container.with_state(status=Status.EXITED))
+            return
+        async with container.lock:
+            await self._start(container)
+
+    async def update(self, reference: str, resources: Any, restart: Any, asked: bytes | None) -> None:
+        """Change limits; those of a running container take effect at once."""
+        container = self._containers.get(reference)
+        async with container.lock:
+            merged = replace(container.record.request, resources=resources)
+            if container.running:
+                await self._monitor.update(container.id, limits_of(merged))
+            await self._containers.update(reference, resources, restart, asked)
 
     # signals
 

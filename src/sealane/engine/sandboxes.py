@@ -290,6 +290,38 @@ class Sandboxes:
         if self.namespace(container) is not None:
             self._wires.fabric.remove_sandbox(container.id)
 
+    # after a restart of the engine
+
+    def adopt(self, container: Container) -> None:
+        """Note what a running container holds: endpoints, addresses, ports."""
+        for endpoint in container.live.endpoints:
+            self._networks.add_endpoint(endpoint)
+            for address in addresses_of(endpoint):
+                self._addresses.hold(endpoint.network, address, container.id)
+        self._ports.adopt(container, container.live.ports)
+
+    async def publish_all(self, running: Sequence[Container]) -> None:
+        """Make resolver and relay hold exactly what belongs to the running containers."""
+        await self._publish_names(running)
+        await self._ports.reconcile(running)
+
+    async def _publish_names(self, running: Sequence[Container]) -> None:
+        held = await self._publisher.held()
+        specs = [spec for spec in self._networks.specs() if spec.user_defined and not spec.config_only]
+        wanted = {endpoint.id for container in running for endpoint in container.live.endpoints}
+        for network, zone in held.networks.items():
+            for stale in [endpoint for endpoint in zone.records if endpoint not in wanted]:
+                await self._publisher.drop_endpoint(network, stale)
+        named = {container.id for container in running if self.resolves(container.live.endpoints)}
+        for identifier in [identifier for identifier in held.containers if identifier not in named]:
+            await self._publisher.close_container(identifier)
+        for network in [network for network in held.networks if network not in {spec.id for spec in specs}]:
+            await self._publisher.drop_network(network)
+        for spec in specs:
+            await self._publisher.put_network(spec.id, spec.name, tuple(subnet.subnet for subnet in spec.subnets))
+        for container in running:
+            await self._name(container, container.live.endpoints, self._context.layout.sandbox(container.id))
+
     async def renamed(self, container: Container) -> tuple[EndpointSpec, ...]:
         """After a rename: neighbours resolve the new name at once, and no longer the old one."""
         after = []
