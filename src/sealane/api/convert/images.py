@@ -1,0 +1,75 @@
+"""Images on their way out. Pure."""
+
+from __future__ import annotations
+
+from msgspec import UNSET
+
+from sealane.api.backend import HistoryEntry, Image
+from sealane.api.convert.times import NEVER, parse_stamp, stamp
+from sealane.api.schema import image as wire
+from sealane.api.schema.decode import decode
+from sealane.engine.model import RemovedImage
+
+
+def blob_of(image: Image) -> wire.ImageBlob:
+    """The image's configuration as it lies in the store."""
+    return decode(image.config.raw, wire.ImageBlob)
+
+
+def created_ns(image: Image) -> int:
+    """When the image was made, in nanoseconds; 0 when it does not say."""
+    return parse_stamp(blob_of(image).created) or 0
+
+
+def summary(image: Image, containers: int = -1) -> wire.ImageSummary:
+    """One entry of ``GET /images/json``."""
+    return wire.ImageSummary(
+        Containers=containers,
+        Created=created_ns(image) // 1_000_000_000,
+        Id=image.id,
+        Labels=dict(image.config.labels) or None,
+        ParentId=image.parent or "",
+        RepoDigests=list(image.repo_digests),
+        RepoTags=list(image.tags),
+        Size=image.size,
+    )
+
+
+def inspected(image: Image) -> wire.Image:
+    """``GET /images/{name}/json``. ContainerConfig is sent at every version: docker-compose 1.29 cannot do without."""
+    blob = blob_of(image)
+    moment = parse_stamp(blob.created)
+    return wire.Image(
+        Id=image.id,
+        RepoTags=list(image.tags),
+        RepoDigests=list(image.repo_digests),
+        Parent=image.parent or "",
+        Comment=blob.comment,
+        Created=stamp(moment) if moment else NEVER,
+        ContainerConfig=blob.container_config,
+        DockerVersion=blob.docker_version,
+        Author=blob.author,
+        Config=blob.config,
+        Architecture=blob.architecture,
+        Variant=blob.variant or UNSET,
+        Os=blob.os,
+        Size=image.size,
+        RootFS=wire.RootFS(Layers=list(blob.rootfs.diff_ids or []) if blob.rootfs else UNSET),
+    )
+
+
+def history_line(entry: HistoryEntry) -> wire.HistoryLine:
+    """One line of ``GET /images/{name}/history``."""
+    return wire.HistoryLine(
+        Comment=entry.comment,
+        Created=entry.created_ns // 1_000_000_000,
+        CreatedBy=entry.created_by,
+        Id=entry.id or "<missing>",
+        Size=entry.size,
+        Tags=list(entry.tags) or None,
+    )
+
+
+def removed(line: RemovedImage) -> wire.ImageRemoved:
+    """One line of ``rmi``."""
+    return wire.ImageRemoved(Untagged=line.untagged, Deleted=line.deleted)
