@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +29,20 @@ def connect_unix(path: Path) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+async def end_process(pid: int, tell: Awaitable[object]) -> None:
+    """Await *tell*, which asks the process to end, and then its end (pidfd_open(2): also when it is not our child)."""
+    loop = asyncio.get_running_loop()
+    pidfd = os.pidfd_open(pid)
+    ended = asyncio.Event()
+    loop.add_reader(pidfd, ended.set)
+    try:
+        await tell
+        await ended.wait()
+    finally:
+        loop.remove_reader(pidfd)
+        os.close(pidfd)
 
 
 class ControlClient:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from sealane.dns.answer import ContainerView, Directory, EndpointNames
-from sealane.dns.client import ControlClient, connect_unix
+from sealane.dns.client import ControlClient, connect_unix, end_process
 from sealane.dns.forward import ATTEMPT_S
 from sealane.dns.messages import (
     EXIT_HELD,
@@ -117,16 +117,16 @@ class Publisher:
             self._client = None
 
     async def shutdown(self) -> None:
-        """End the resolver process too, if there is one: for uninstalling, and for tests."""
+        """End the resolver process too, if there is one, and wait for its end: for uninstalling, and for tests."""
         await self.close()
         try:
             client = ControlClient(connect_unix(self._process.socket))
         except (FileNotFoundError, ConnectionRefusedError):
             return
         try:
-            await client.request({"do": "shutdown"})
-            await client.wait_lost()
-        except ConnectionError:
+            pid = (await client.request({"do": "hello"}))["pid"]
+            await end_process(pid, client.request({"do": "shutdown"}))
+        except (ConnectionError, ProcessLookupError):
             pass
         finally:
             await client.close()
@@ -185,6 +185,22 @@ class Publisher:
             return held_from_json(await client.request({"do": "held"}))
         except ConnectionError:
             return held_from_json(await (await self._alive()).request({"do": "held"}))
+
+    async def prune(self) -> None:
+        """Drop what the process holds and we have not published: left-overs of an earlier engine.
+
+        To be called once after a restart, when everything that still is has been published again.
+        """
+        held = await self.held()
+        zones = self._directory.zones()
+        for container in held.containers.keys() - self._containers.keys():
+            await self.close_container(container)
+        for network, zone in held.networks.items():
+            if network not in zones:
+                await self.drop_network(network)
+                continue
+            for endpoint in zone.records.keys() - zones[network].records.keys():
+                await self.drop_endpoint(network, endpoint)
 
     async def _publish(self, message: Json) -> None:
         """Send one change that is in our copy already: if the process goes meanwhile, its successor gets the copy."""

@@ -22,7 +22,7 @@ from typing import Final
 
 from sealane.errors import Conflict, Internal, InvalidArgument, SealaneError, Unavailable
 from sealane.linux.namespaces import run_in
-from sealane.relay.client import Connection, connect_unix
+from sealane.relay.client import Connection, connect_unix, end_process
 from sealane.relay.messages import EXIT_HELD, Json, Listener, listener_from_json, listener_to_json
 
 __all__ = ["Listener", "RelayProcess", "RelayPublisher"]
@@ -97,7 +97,7 @@ class RelayPublisher:
             self._connection = None
 
     async def shutdown(self) -> None:
-        """End the relay process too, if there is one: for uninstalling, and for tests."""
+        """End the relay process too, if there is one, and wait for its end: for uninstalling, and for tests."""
         await self.close()
         self._listeners.clear()
         try:
@@ -105,9 +105,9 @@ class RelayPublisher:
         except OSError:
             return
         try:
-            await connection.request({"do": "shutdown"})
-            await connection.wait_lost()
-        except ConnectionError:
+            pid = (await connection.request({"do": "hello"}))["pid"]
+            await end_process(pid, connection.request({"do": "shutdown"}))
+        except (ConnectionError, ProcessLookupError):
             pass
         finally:
             await connection.close()
@@ -154,6 +154,11 @@ class RelayPublisher:
         except ConnectionError:
             return {}
         return {key: listener_from_json(each) for key, each in reply["listeners"].items()}
+
+    async def prune(self) -> None:
+        """Drop what the process holds and we have not put: left-overs of an earlier engine, once after a restart."""
+        for key in (await self.held()).keys() - self._listeners.keys():
+            await self.drop(key)
 
     async def _alive(self) -> Connection:
         """A connection to a process that holds everything of our copy."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -106,3 +107,25 @@ def test_a_closed_container_lets_go_of_its_namespace(lab: Lab, inside: Path, eye
     held = [os.stat(f"/proc/{lab.pid()}/fd/{fd}").st_ino for fd in os.listdir(f"/proc/{lab.pid()}/fd")]
     assert identity not in held
     assert lab.run(lab.publisher.held()).containers == {}
+
+
+def test_a_batch_of_all_sorts_is_answered_one_by_one(lab: Lab, inside: Path) -> None:
+    lab.upstream("127.0.0.53", bad(Rcode.NXDOMAIN))
+    dns = lab.pid()
+    clients = [lab.socket(inside) for _ in range(3)]
+    sorts = [("srv1", Rcode.NOERROR, 1), ("elsewhere.example", Rcode.NXDOMAIN, 0), ("web", Rcode.NOERROR, 2)]
+    os.kill(dns, signal.SIGSTOP)  # so that everything lies there when it looks
+    try:
+        for number in range(90):
+            clients[number % 3].send(wire.build_query(number, sorts[number // 3 % 3][0], Type.A))
+            clients[number % 3].send(b"garbage")
+            clients[number % 3].send(wire.build_query(number + 1000, "srv2", Type.A, flags=wire.RD | 0x7800))
+    finally:
+        os.kill(dns, signal.SIGCONT)
+    for index, client in enumerate(clients):
+        replies = {reply.id: reply for reply in (wire.parse_message(client.recv(65535)) for _ in range(60))}
+        for number in range(index, 90, 3):
+            name, rcode, answers = sorts[number // 3 % 3]
+            reply = replies.pop(number)
+            assert (reply.questions[0][0], reply.rcode, len(reply.answers)) == (name, rcode, answers)
+            assert replies.pop(number + 1000).rcode == Rcode.NOTIMP

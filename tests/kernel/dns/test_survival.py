@@ -75,7 +75,11 @@ def test_names_resolve_while_the_engine_is_dead_and_its_successor_goes_on(lab: L
     lab.run(successor.open_container(eyes, ns))
     assert udp_port(ns) == port
     assert len(lab.ask(ns, "srv1").answers) == 1
+    lab.run(successor.prune())
+    assert list(lab.run(successor.held()).networks[NET].records) == [EndpointId("e2")]
     lab.run(successor.close())
+    lab.run(lab.publisher.prune())  # this one has never heard of any container
+    assert lab.run(lab.publisher.held()).containers == {}
 
 
 def test_a_new_namespace_of_the_same_container_gets_new_sockets(lab: Lab, eyes: ContainerView) -> None:

@@ -38,10 +38,17 @@ def test_the_engine_goes_and_its_successor_finds_everything(lab: RelayLab) -> No
     successor = RelayPublisher(lab.process)
     lab.run(successor.connect())
     assert lab.run(successor.held()) == {"p": wanted}
+    lab.run(successor.put("q", listener("::1", 8081, target)))
     lab.run(successor.put("p", wanted))
+    lab.run(successor.prune())
+    assert set(lab.run(successor.held())) == {"p", "q"}
     lab.run(successor.drop("p"))
-    assert lab.run(successor.held()) == {}
     lab.run(successor.close())
+    third = RelayPublisher(lab.process)
+    lab.run(third.connect())
+    lab.run(third.prune())
+    assert lab.run(third.held()) == {}
+    lab.run(third.close())
 
 
 def test_a_killed_relay_is_replaced(lab: RelayLab) -> None:
