@@ -20,8 +20,6 @@ from typing import NamedTuple, TypeVar
 from sealane.errors import NotFound
 from sealane.values import ContainerId, EndpointId, IPAddress, IPNetwork, NetworkId, short
 
-HOST_BITS = {4: 32, 6: 128}
-
 _Key = TypeVar("_Key")
 
 
@@ -223,7 +221,7 @@ class Directory:
         """True when *address* lies in a subnet of any network of ours."""
         number = int(address)
         for (version, prefix), held in self._subnets.items():
-            shift = HOST_BITS[version] - prefix
+            shift = (32 if version == 4 else 128) - prefix
             if version == address.version and held[number >> shift << shift] > 0:
                 return True
         return False
