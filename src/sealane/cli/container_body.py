@@ -122,7 +122,7 @@ def _config(args: Args, around: Surroundings) -> JsonObject:
 
 
 def attached_streams(args: Args) -> tuple[str, ...]:
-    """Which streams the client attaches: those of ``-a``; without it output and, with ``-i``, input; none with ``-d``."""
+    """The streams to attach: those of ``-a``; without it output and, with ``-i``, input; none with ``-d``."""
     asked = [stream.lower() for stream in args.many("attach")]
     for stream in asked:
         if stream not in _STREAMS:

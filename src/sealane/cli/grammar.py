@@ -1,8 +1,8 @@
 """Docker's option grammar: the declaration of a command's options, and the parser. Pure.
 
 Grammar: ``--name value``, ``--name=value``, ``-n value``, ``-nvalue``, ``-n=value``, clustered switches (``-it``),
-switches with a value (``--rm=false``), ``--`` ends the options. Commands that pass arguments on (run, exec) stop at the first
-operand; others take options anywhere. An option that may be given several times keeps the order.
+switches with a value (``--rm=false``), ``--`` ends the options. Commands that pass arguments on (run, exec) stop at
+the first operand; others take options anywhere. An option that may be given several times keeps the order.
 
 The same declarations feed the help and the completion (see docs/decisions on why click's parser is not in this path).
 """
@@ -117,6 +117,7 @@ class Command:
         "path",
         "run",
         "usage",
+        "verbatim",
     )
 
     def __init__(
@@ -133,10 +134,11 @@ class Command:
         aliases: Sequence[str] = (),
         complete: str = "",
         error_code: int = 1,
+        verbatim: bool = False,
     ) -> None:
         """*passes_on*: the first operand ends the options. *most* None: no upper limit. *complete*: what kind of name
         the operands are (container, running, image, network, volume), for completion. *error_code*: the exit code
-        when the engine refuses or cannot be reached."""
+        when the engine refuses or cannot be reached. *verbatim*: every word is an operand, options too."""
         self.path = path
         self.usage = " ".join(filter(None, (path, "[OPTIONS]" if options else "", operands)))
         self.help = help
@@ -148,6 +150,7 @@ class Command:
         self.aliases = aliases
         self.complete = complete
         self.error_code = error_code
+        self.verbatim = verbatim
 
 
 class Args:

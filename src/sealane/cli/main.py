@@ -36,13 +36,19 @@ GLOBAL_OPTIONS: Final[tuple[Option, ...]] = (
 
 def main() -> NoReturn:
     """Run the program and leave the process; flushes, and spares the interpreter's slow shutdown."""
-    code = run(sys.argv[1:])
+    code = _complete() if "_SEALANE_COMPLETE" in os.environ else run(sys.argv[1:])
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         code = code or 1
     sys.stderr.flush()
     os._exit(code)
+
+
+def _complete() -> int:
+    from sealane.cli.completing import VARIABLE, complete
+
+    return complete(os.environ[VARIABLE])
 
 
 def run(argv: Sequence[str]) -> int:
@@ -79,7 +85,8 @@ def _dispatch(argv: list[str]) -> int:
     target, count = verbs.find(words)
     if not target:
         return _unknown(words, count)
-    return _call(load(target), given, words[count:])
+    command = load(target)
+    return _call(command, given, ["--", *words[count:]] if command.verbatim else words[count:])
 
 
 def load(target: str) -> Command:
@@ -153,7 +160,12 @@ def _help(words: list[str]) -> int:
 def _unknown(words: list[str], count: int) -> int:
     group = words[0] if words[0] in verbs.GROUPS else ""
     if group and (len(words) == 1 or words[1] in ("--help", "-h")):
-        return _help([group])
+        if len(words) > 1:
+            return _help([group])
+        from sealane.cli.help import help_for
+
+        sys.stderr.write(help_for([group]))
+        return 0
     if group and words[1].startswith("-"):
         raise UsageError(f"unknown flag: {words[1]}", code=125, usage=f"{group} COMMAND", path=group)
     if words[0] in verbs.LATER:

@@ -30,18 +30,20 @@ def inspect_format_option() -> Option:
 
 
 def filter_option(short: str = "f") -> Option:
-    return many("filter", short, "Show only what matches, for example name=web or label=tier=1", meta="filter")
+    help = "Show only what matches, for example name=web or label=tier=1"
+    return many("filter", short, help, meta="filter", check=_check_filter)
+
+
+def _check_filter(item: str) -> None:
+    if "=" not in item:
+        raise ValueError("bad format of filter (expected name=value)")
 
 
 def parse_filters(items: list[str]) -> dict[str, list[str]]:
-    """``["name=a", "label=x"]`` → ``{"name": ["a"], "label": ["x"]}``. Raises Failure for one without ``=``."""
+    """``["name=a", "label=x"]`` → ``{"name": ["a"], "label": ["x"]}``."""
     filters: dict[str, list[str]] = {}
     for item in items:
-        name, found, value = item.partition("=")
-        if not found:
-            raise Failure(
-                f'invalid argument "{item}" for "-f, --filter" flag: invalid filter (expected key=value)', 125
-            )
+        name, _, value = item.partition("=")
         filters.setdefault(name.strip().lower(), []).append(value.strip())
     return filters
 

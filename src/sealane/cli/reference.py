@@ -39,6 +39,7 @@ def check(name: str) -> None:
     host = registry(repository)
     path = repository.removeprefix(f"{host}/")
     if any(letter.isupper() for letter in path):
-        raise ValueError(f"invalid reference format: repository name ({path}) must be lowercase")
+        shown = path if "/" in path or host in repository else f"library/{path}"
+        raise ValueError(f"invalid reference format: repository name ({shown}) must be lowercase")
     if not path or path[0] in "-./_" or path[-1] in "-./_" or "//" in path or not set(path) <= _NAME:
         raise ValueError("invalid reference format")

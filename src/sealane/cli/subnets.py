@@ -18,6 +18,8 @@ def assign(
     subnets: Sequence[str], ranges: Sequence[str], gateways: Sequence[str], reserved: Mapping[str, str]
 ) -> list[JsonObject]:
     """IPAM's Config in the order of the subnets. Raises ValueError with Docker's words for what fits nowhere."""
+    if len(subnets) == 1 and not (ranges or gateways or reserved):
+        return [{"Subnet": subnets[0], "AuxiliaryAddresses": {}}]  # nothing to assign; the engine judges it
     parsed = [_network(text) for text in subnets]
     for at, one in enumerate(parsed):
         for other in parsed[:at]:

@@ -2,7 +2,8 @@
 
 Understood: fields and chains, methods with arguments, variables, pipelines, parentheses, literals, ``if`` with
 ``else if`` and ``else``, ``range`` (with ``else``, ``break``, ``continue``), ``with``, comments, trimming (``{{-`` and
-``-}}``), and the functions of :mod:`template_values`. Out of scope: ``define``, ``template``, ``block``; complex numbers.
+``-}}``), and the functions of :mod:`template_values`. Out of scope: ``define``, ``template``, ``block``, complex
+numbers.
 
 Contract: :func:`compile` raises TemplateError for a bad template; :meth:`Template.render` raises it when the data do
 not fit. The messages have the form of Go's. Nodes are tuples whose first item names their kind.
@@ -135,6 +136,8 @@ class _Parser:
         return ("print", self._whole_pipeline())
 
     def _block(self, word: str) -> Node:
+        if len(self._tokens) == self._at:
+            raise TemplateError(f"template: :1: missing value for {word}")
         pipe = self._whole_pipeline()
         body, end = self.body()
         other: list[Node] = []

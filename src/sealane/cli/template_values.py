@@ -24,6 +24,23 @@ _HTML: Final = (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"))
 _PYTHON_VERBS: Final = "dxXofeEgGc"
 
 
+#: Fields that are lists or maps in Docker; null there prints as an empty one.
+_LISTS: Final = frozenset(
+    ["Aliases", "Args", "Binds", "CapAdd", "CapDrop", "Cmd", "DNSNames", "DeviceCgroupRules", "DeviceRequests", "Devices", "Dns", "DnsOptions", "DnsSearch", "Entrypoint", "Env", "ExecIDs", "ExtraHosts", "GroupAdd", "Links", "MaskedPaths", "Mounts", "OnBuild", "ReadonlyPaths", "RepoDigests", "RepoTags", "SecurityOpt", "Ulimits", "VolumesFrom"]
+)
+_MAPS: Final = frozenset(
+    ["Annotations", "Containers", "DriverOpts", "ExposedPorts", "Labels", "Options", "PortBindings", "Ports", "Volumes"]
+)
+
+
+class NilList(list[object]):
+    """A list that is null in the JSON."""
+
+
+class NilMap(dict[str, object]):
+    """A map that is null in the JSON."""
+
+
 class TemplateError(InvalidArgument):
     """The template is wrong, or does not fit what it was given."""
 
@@ -59,6 +76,8 @@ def to_json(value: object) -> str:
         for plain, escaped in _HTML:
             text = text.replace(plain, escaped)
         return text
+    if isinstance(value, (NilList, NilMap)):
+        return "null"
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -282,6 +301,12 @@ FUNCTIONS: Final[Mapping[str, Callable[..., object]]] = {
 LAZY_FUNCTIONS: Final = ("and", "or")
 
 
+def _typed_null(name: str) -> object:
+    if name in _LISTS:
+        return NilList()
+    return NilMap() if name in _MAPS else None
+
+
 def lookup(value: object, name: str, args: Sequence[object], *, strict: bool) -> object:
     """The field *name* of *value*. Raises TemplateError when there is none; *strict* also for a missing map key."""
     if isinstance(value, Row):
@@ -290,7 +315,7 @@ def lookup(value: object, name: str, args: Sequence[object], *, strict: bool) ->
         raise TemplateError(f"can't evaluate field {name} in type {value.kind}")
     if isinstance(value, dict):
         if name in value:
-            return value[name]
+            return _typed_null(name) if value[name] is None else value[name]
         for key in value:  # Docker's structures spell some names unlike their JSON (ID and Id, HostIP and HostIp)
             if key.lower() == name.lower():
                 return value[key]

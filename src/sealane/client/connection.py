@@ -78,6 +78,11 @@ class Reply:
     def reason(self) -> str:
         return self._reader.reason
 
+    @property
+    def raw(self) -> bool:
+        """Whether the body is a raw stream without framing, to be read by :meth:`take_over`."""
+        return self._reader.takeover
+
     def chunks(self) -> Iterator[bytes]:
         """The body in pieces, as they come."""
         early, self._early = self._early, b""

@@ -1,7 +1,7 @@
 """Credentials for registries from Docker's configuration file, in the form of the X-Registry-Auth header.
 
-Reads ``$DOCKER_CONFIG/config.json`` (default ``~/.docker``): ``auths``, ``credHelpers`` and ``credsStore``. A missing file
-or entry means no credentials; a helper that fails is treated like a missing entry, as the pull then says what is wrong.
+Reads ``$DOCKER_CONFIG/config.json`` (default ``~/.docker``): ``auths``, ``credHelpers``, ``credsStore``. A missing
+file or entry means no credentials; a helper that fails counts as a missing entry (the pull then says what is wrong).
 """
 
 from __future__ import annotations

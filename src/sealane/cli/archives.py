@@ -1,0 +1,131 @@
+"""Tar archives as streams: packing a local tree, and unpacking one that is not trusted."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Final
+
+_CHUNK: Final = 256 * 1024
+_BLOCK: Final = tarfile.BLOCKSIZE
+
+
+class ChunkFile(io.RawIOBase):
+    """Pieces of bytes as a file that can be read once, forward."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        super().__init__()
+        self._chunks = chunks
+        self._held = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """*size* bytes, fewer only at the end; all that is left for a negative size."""
+        out = bytearray()
+        while size < 0 or len(out) < size:
+            if not self._held:
+                self._held = next(self._chunks, b"")
+                if not self._held:
+                    break
+            wanted = len(self._held) if size < 0 else size - len(out)
+            out += self._held[:wanted]
+            self._held = self._held[wanted:]
+        return bytes(out)
+
+
+def extract(tar: tarfile.TarFile, folder: str, name: str, *, keep_owner: bool) -> int:
+    """Unpack below *folder*; the first component of every entry becomes *name* (empty: it is left out).
+
+    Returns the bytes of files. Entries that would leave the folder are refused (tarfile's ``tar`` filter).
+    """
+    total = 0
+    for member in tar:
+        member.name = _renamed(member.name, name)
+        if not member.name:
+            continue  # the directory itself, when only its contents are wanted
+        if member.islnk():
+            member.linkname = _renamed(member.linkname, name)
+        member.uname = member.gname = ""
+        if not keep_owner:
+            member.uid, member.gid = os.getuid(), os.getgid()
+        total += member.size
+        tar.extract(member, folder, numeric_owner=True, filter="tar")
+    return total
+
+
+def _renamed(entry: str, name: str) -> str:
+    _, _, rest = entry.removeprefix("./").strip("/").partition("/")
+    return "/".join(filter(None, (name, rest)))
+
+
+def tar_stream(source: str, name: str, total: list[int]) -> Iterator[bytes]:
+    """Pack the file or tree *source* under *name* (``.``: only a directory's contents), as pieces of a tar archive.
+
+    Adds the bytes of files to ``total[0]``. Sockets cannot be packed and are left out.
+    """
+    seen: dict[tuple[int, int], str] = {}
+    for where, entry in _walk(source, name):
+        info = tarfile.TarInfo(entry)
+        found = _fill(info, where, seen)
+        if not found:
+            continue
+        yield info.tobuf(tarfile.PAX_FORMAT)
+        if info.isreg() and info.size:
+            total[0] += info.size
+            yield from _contents(where, info.size)
+    yield bytes(2 * _BLOCK)
+
+
+def _walk(source: str, name: str) -> Iterator[tuple[str, str]]:
+    if os.path.islink(source) or not os.path.isdir(source):
+        yield source, name
+        return
+    if name != ".":
+        yield source, name
+    for folder, folders, files in os.walk(source):
+        folders.sort()
+        inside = os.path.relpath(folder, source)
+        for item in sorted([*folders, *files]):
+            yield os.path.join(folder, item), os.path.normpath(os.path.join(name, inside, item))
+
+
+def _fill(info: tarfile.TarInfo, where: str, seen: dict[tuple[int, int], str]) -> bool:
+    """Describe the file; False for what a tar archive cannot hold."""
+    status = os.lstat(where)
+    kinds = {0o010: tarfile.FIFOTYPE, 0o020: tarfile.CHRTYPE, 0o040: tarfile.DIRTYPE, 0o060: tarfile.BLKTYPE}
+    kinds |= {0o100: tarfile.REGTYPE, 0o120: tarfile.SYMTYPE}
+    kind = kinds.get(status.st_mode >> 9 & 0o170)
+    if kind is None:
+        return False
+    info.type, info.mode, info.mtime = kind, status.st_mode & 0o7777, status.st_mtime
+    info.uid, info.gid = status.st_uid, status.st_gid
+    if info.issym():
+        info.linkname = os.readlink(where)
+    elif info.isdev() and not info.isfifo():
+        info.devmajor, info.devminor = os.major(status.st_rdev), os.minor(status.st_rdev)
+    elif info.isreg():
+        info.size = status.st_size
+        key = (status.st_dev, status.st_ino)
+        if status.st_nlink > 1 and key in seen:
+            info.type, info.linkname, info.size = tarfile.LNKTYPE, seen[key], 0
+        seen.setdefault(key, info.name)
+    return True
+
+
+def _contents(where: str, size: int) -> Iterator[bytes]:
+    """Exactly *size* bytes, padded to whole blocks; a file that shrinks meanwhile is filled up with zeros."""
+    left = size
+    with open(where, "rb") as file:
+        while left:
+            data = file.read(min(_CHUNK, left)) or bytes(min(_CHUNK, left))
+            left -= len(data)
+            yield data
+    if size % _BLOCK:
+        yield bytes(_BLOCK - size % _BLOCK)

@@ -1,0 +1,131 @@
+"""``sealane system df``: what takes up the disk."""
+
+from __future__ import annotations
+
+import time
+
+from sealane.cli.commands.images import image_rows
+from sealane.cli.commands.ps import listing as containers_listing
+from sealane.cli.grammar import Command, switch
+from sealane.cli.output import Listing, format_option
+from sealane.cli.table import align
+from sealane.cli.units import human_duration, human_size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Final
+
+    from sealane.cli.app import App
+    from sealane.cli.grammar import Args
+    from sealane.cli.output import Columns
+    from sealane.client.types import JsonObject
+
+_ACTIVE: Final = ("running", "paused", "restarting")
+
+
+def run(app: App, args: Args) -> int:
+    usage = app.engine.get("/system/df")
+    if args.flag("verbose") and not args.text("format"):
+        app.write(_verbose(usage))
+        return 0
+    app.write(_listing().show(summary(usage), args.text("format")))
+    return 0
+
+
+def summary(usage: JsonObject) -> list[JsonObject]:
+    """One row for each kind of object: how many, how many in use, size, and what pruning would win."""
+    images, containers = usage.get("Images") or [], usage.get("Containers") or []
+    volumes, caches = usage.get("Volumes") or [], usage.get("BuildCache") or []
+    used = sum(image["Size"] - image["SharedSize"] for image in images if image["Containers"])
+    layers = usage.get("LayersSize") or 0
+    idle = [container for container in containers if container["State"] not in _ACTIVE]
+    sized = [volume.get("UsageData") or {"Size": 0, "RefCount": 0} for volume in volumes]
+    unused = sum(max(0, data["Size"]) for data in sized if not data["RefCount"])
+    return [
+        _row("Images", len(images), sum(bool(image["Containers"]) for image in images), layers, layers - used),
+        _row("Containers", len(containers), len(containers) - len(idle), _rw(containers), _rw(idle)),
+        _row(
+            "Local Volumes",
+            len(volumes),
+            sum(data["RefCount"] > 0 for data in sized),
+            sum(max(0, data["Size"]) for data in sized),
+            unused,
+        ),
+        _row("Build Cache", len(caches), 0, 0, 0, percent=False),
+    ]
+
+
+def _rw(containers: Sequence[JsonObject]) -> int:
+    return sum(container.get("SizeRw") or 0 for container in containers)
+
+
+def _row(kind: str, total: int, active: int, size: int, reclaimable: int, *, percent: bool = True) -> JsonObject:
+    text = human_size(max(0, reclaimable), 4)
+    if percent and size > 0:
+        text += f" ({max(0, reclaimable) * 100 // size}%)"
+    return {"type": kind, "total": str(total), "active": str(active), "size": human_size(size, 4), "reclaimable": text}
+
+
+def _listing() -> Listing:
+    columns: Columns = {
+        "Type": ("TYPE", lambda source: source["type"]),
+        "TotalCount": ("TOTAL", lambda source: source["total"]),
+        "Active": ("ACTIVE", lambda source: source["active"]),
+        "Size": ("SIZE", lambda source: source["size"]),
+        "Reclaimable": ("RECLAIMABLE", lambda source: source["reclaimable"]),
+    }
+    return Listing("*formatter.diskUsageContext", columns, list(columns))
+
+
+def _verbose(usage: JsonObject) -> str:
+    now = time.time()
+    return (
+        "Images space usage:\n\n"
+        + _images(usage.get("Images") or [], now)
+        + "\nContainers space usage:\n\n"
+        + _containers(usage.get("Containers") or [], now)
+        + "\nLocal Volumes space usage:\n\n"
+        + _volumes(usage.get("Volumes") or [])
+        + "\nBuild cache usage: 0B\n\n"
+        + align([["CACHE ID", "CACHE TYPE", "SIZE", "CREATED", "LAST USED", "USAGE", "SHARED"]])
+    )
+
+
+def _images(images: Sequence[JsonObject], now: float) -> str:
+    rows = [["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE", "SHARED SIZE", "UNIQUE SIZE", "CONTAINERS"]]
+    for image in images:
+        for row in image_rows(image, digests=False):
+            shared = image["SharedSize"]
+            created = human_duration(now - image["Created"]) + " ago"
+            sizes = [human_size(image["Size"]), human_size(shared), human_size(image["Size"] - shared, 4)]
+            identifier = image["Id"].removeprefix("sha256:")[:12]
+            rows.append([row["repository"], row["tag"], identifier, created, *sizes, str(image["Containers"])])
+    return align(rows)
+
+
+def _containers(containers: Sequence[JsonObject], now: float) -> str:
+    listing = containers_listing(now, whole=False, sized=False)
+    names = ("ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names")
+    columns = [listing.columns[name] for name in names]
+    shown = [{**container, "SizeRootFs": 0} for container in containers]
+    rows = [[heading for heading, _ in columns]]
+    return align(rows + [[str(read(container)) for _, read in columns] for container in shown])
+
+
+def _volumes(volumes: Sequence[JsonObject]) -> str:
+    rows = [["VOLUME NAME", "LINKS", "SIZE"]]
+    for volume in volumes:
+        data = volume.get("UsageData") or {"Size": 0, "RefCount": 0}
+        rows.append([volume["Name"], str(data["RefCount"]), human_size(max(0, data["Size"]))])
+    return align(rows)
+
+
+DF = Command(
+    "system df",
+    "",
+    "Show what takes up the disk",
+    run,
+    (format_option(), switch("verbose", "v", "Show every object")),
+    most=0,
+)

@@ -1,0 +1,48 @@
+"""``sealane rmi``: remove images."""
+
+from __future__ import annotations
+
+from sealane.cli.grammar import Command, switch
+from sealane.cli.main import describe
+from sealane.client.engine import path
+from sealane.client.errors import ApiError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    from sealane.cli.app import App
+    from sealane.cli.grammar import Args
+
+_MISSING: Final = 404
+
+
+def run(app: App, args: Args) -> int:
+    query = {"force": args.flag("force"), "noprune": args.flag("no-prune")}
+    code = 0
+    for name in args.operands:
+        try:
+            removed = app.engine.delete(path("images", name), query)
+        except ApiError as error:
+            app.complain(describe(error))
+            if not (args.flag("force") and error.status == _MISSING):
+                code = 1
+            continue
+        for item in removed or ():
+            app.say(f"Deleted: {item['Deleted']}" if item.get("Deleted") else f"Untagged: {item['Untagged']}")
+    return code
+
+
+RMI = Command(
+    "rmi",
+    "IMAGE [IMAGE...]",
+    "Remove images",
+    run,
+    (
+        switch("force", "f", "Remove it even when it has several names or stopped containers"),
+        switch("no-prune", "", "Keep parents that have no name"),
+    ),
+    least=1,
+    aliases=("image rm", "image remove", "rmi"),
+    complete="image",
+)
