@@ -1,0 +1,1 @@
+"""Talking to registries: the distribution specification's pull side, with Docker's habits."""

@@ -1,0 +1,43 @@
+"""Two calls that Python does not wrap: openat2(2), which resolves a path inside a root (Linux 5.6), and syncfs(2)."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from typing import Final
+
+RESOLVE_NO_MAGICLINKS: Final = 0x02  # linux/openat2.h
+RESOLVE_NO_SYMLINKS: Final = 0x04
+RESOLVE_IN_ROOT: Final = 0x10
+
+_OPENAT2: Final = 437  # the same number on every architecture
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+def openat2(directory: int, path: bytes, flags: int, resolve: int) -> int:
+    """Open *path* below *directory*; the new descriptor is close-on-exec. Raises OSError naming the path.
+
+    With ``RESOLVE_IN_ROOT`` the kernel treats *directory* as the root for ``..``, absolute paths and every symbolic
+    link on the way, so nothing outside can be reached whatever the tree holds. EAGAIN (the tree was renamed meanwhile)
+    is tried again.
+    """
+    how = _OpenHow(flags | os.O_CLOEXEC, 0, resolve)
+    while True:
+        number: int = _LIBC.syscall(_OPENAT2, directory, path or b".", ctypes.byref(how), ctypes.sizeof(how))
+        if number >= 0:
+            return number
+        error = ctypes.get_errno()
+        if error not in (errno.EAGAIN, errno.EINTR):
+            raise OSError(error, os.strerror(error), os.fsdecode(path))
+
+
+def syncfs(descriptor: int) -> None:
+    """Bring everything written to the filesystem that *descriptor* lies on to the disk. Raises OSError."""
+    if _LIBC.syncfs(descriptor) != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, f"syncfs: {os.strerror(error)}")
