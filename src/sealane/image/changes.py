@@ -200,7 +200,7 @@ def _expose(settings: Settings, rest: str) -> None:
         transport = transport.lower() or "tcp"
         if transport not in ("tcp", "udp", "sctp"):
             raise InvalidArgument(f"Invalid proto: {transport}")
-        found = _PORT.match(numbers)
+        found = _PORT.fullmatch(numbers)
         first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
         if not 0 < first <= last <= 65535:
             raise InvalidArgument(f"Invalid containerPort: {numbers}")
@@ -240,7 +240,7 @@ def _onbuild(settings: Settings, rest: str) -> None:
 
 def _stopsignal(settings: Settings, rest: str) -> None:
     signal = _one("STOPSIGNAL", rest, settings)
-    if not _SIGNAL.match(signal.upper()) and not (signal.isdigit() and 0 < int(signal) <= 64):
+    if not _SIGNAL.fullmatch(signal.upper()) and not (signal.isdigit() and 0 < int(signal) <= 64):
         raise InvalidArgument(f"invalid signal: {signal}")
     settings["StopSignal"] = signal
 

@@ -114,7 +114,7 @@ class ImageConfig:
 
 def parse_time(text: str | None) -> int:
     """RFC 3339 to nanoseconds since the epoch; 0 for a missing or unreadable one."""
-    found = _TIME.match(text or "")
+    found = _TIME.fullmatch(text or "")
     if found is None:
         return 0
     try:

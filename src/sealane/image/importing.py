@@ -28,6 +28,7 @@ async def import_image(
     if name is not None and name.digest is not None:
         raise InvalidArgument("cannot import digest reference")
     settings = apply_changes(changes)
+    message = message or "Imported from -"
     reader = BodyReader(body)
     try:
         with store.lease() as lease:

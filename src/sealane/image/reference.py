@@ -59,7 +59,7 @@ class Reference:
         return replace(self, tag=None, digest=digest)
 
     def tagged(self, tag: str) -> Reference:
-        if not _TAG.match(tag):
+        if not _TAG.fullmatch(tag):
             raise InvalidArgument("invalid tag format")
         return replace(self, tag=tag, digest=None)
 
@@ -72,15 +72,15 @@ def parse_reference(text: str, *, default_tag: bool = True) -> Reference:
     if colon > slash:
         name, tag = name[:colon], name[colon + 1 :]
     domain, path = _split_domain(name)
-    if _HEX_ID.match(name):
+    if _HEX_ID.fullmatch(name):
         raise InvalidArgument(f"invalid repository name ({name}), cannot specify 64-byte hexadecimal strings")
     if path.lower() != path:
         raise InvalidArgument(f"invalid reference format: repository name ({path}) must be lowercase")
-    if not _PATH.match(path) or not _DOMAIN.match(domain) or (tag is not None and not _TAG.match(tag)):
+    if not _PATH.fullmatch(path) or not _DOMAIN.fullmatch(domain) or (tag is not None and not _TAG.fullmatch(tag)):
         raise InvalidArgument("invalid reference format")
     if len(domain) + 1 + len(path) > _NAME_MAX:
         raise InvalidArgument(f"repository name must not be more than {_NAME_MAX} characters")
-    if at and not _DIGEST.match(digest):
+    if at and not _DIGEST.fullmatch(digest):
         raise InvalidArgument("invalid reference format")
     parsed = Reference(domain, path, tag, Digest(digest) if at else None)
     if default_tag and parsed.tag is None and parsed.digest is None:

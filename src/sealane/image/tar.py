@@ -170,7 +170,7 @@ class TarReader:
         size = stored
         if block[156:157] == b"S":
             size = self._open_sparse(_number(block[483:495], "real size"), self._old_map(block))
-        elif b"GNU.sparse.major" in pax or b"GNU.sparse.map" in pax:
+        elif any(key.startswith(b"GNU.sparse.") for key in pax):
             size = self._open_sparse(_real_size(pax), self._pax_map(pax))
         found = Entry(
             name=pax.get(b"GNU.sparse.name") or pax.get(b"path") or own,
@@ -262,7 +262,10 @@ def _zeros(count: int) -> Iterator[bytes]:
 
 def _check(block: bytes) -> None:
     """The header's checksum; some old archivers summed signed bytes."""
-    stored = _number(block[148:156], "checksum")
+    try:
+        stored = _number(block[148:156], "checksum")
+    except TarError:
+        stored = -1
     rest = block[:148] + b" " * 8 + block[156:]
     if stored != sum(rest) and stored != sum(byte - 256 if byte > 127 else byte for byte in rest):
         raise TarError("invalid header: wrong checksum (not a tar archive, or a damaged one)")

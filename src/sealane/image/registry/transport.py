@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, Self
@@ -225,6 +226,8 @@ def reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "i/o timeout"
     inner = error.__cause__ if isinstance(error.__cause__, OSError) else getattr(error, "os_error", error)
+    if isinstance(inner, socket.gaierror):
+        return f"lookup {getattr(error, 'host', 'host')}: {(inner.strerror or str(inner)).lower()}"
     number = getattr(inner, "errno", None)
     if isinstance(number, int) and number in errno.errorcode:
         return f"connect: {os.strerror(number).lower()}"
