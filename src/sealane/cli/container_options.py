@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sealane.cli.environment import check_variable
 from sealane.cli.grammar import many, number, switch, text
 from sealane.cli.units import parse_duration, parse_signed_size, parse_size
 
@@ -10,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Final
 
-    from sealane.cli.grammar import Option
+    from sealane.cli.environment import check_variable
+from sealane.cli.grammar import Option
 
 
 def _size(name: str, short: str, help: str, check: Callable[[str], object] = parse_size) -> Option:
@@ -125,7 +127,7 @@ PROCESS_OPTIONS: Final[tuple[Option, ...]] = (
     many("attach", "a", "Attach only the named streams: stdin, stdout, stderr"),
     text("cidfile", "", "Write the id of the container to this file"),
     text("entrypoint", "", "Replace the entry point of the image"),
-    many("env", "e", "Set an environment variable"),
+    many("env", "e", "Set an environment variable", check=check_variable),
     many("env-file", "", "Read environment variables from a file"),
     switch("init", "", "Run an init that reaps processes and forwards signals"),
     switch("interactive", "i", "Keep standard input open"),

@@ -9,23 +9,30 @@ if TYPE_CHECKING:
 
 def environment(files: Iterable[str], items: Iterable[str], environ: Mapping[str, str]) -> list[str]:
     """The environment asked for: first the files, then the single items. A name without ``=`` takes its value from
-    *environ*, or is left out when it is not set there. Raises ValueError, OSError."""
+    *environ*. When it is not set there, a name from a file is left out, and a single one goes to the engine as it is
+    (which takes it away from what the image sets). Raises OSError, ValueError."""
     result = []
-    for line in [*(line for name in files for line in _lines(name)), *items]:
-        name, found, _ = line.partition("=")
-        if not name:
-            raise ValueError(f"invalid environment variable: {line}")
-        if found:
+    for line in (line for name in files for line in _lines(name)):
+        if "=" in line:
             result.append(line)
-        elif name in environ:
-            result.append(f"{name}={environ[name]}")
+        elif line in environ:
+            result.append(f"{line}={environ[line]}")
+    for item in items:
+        check_variable(item)
+        result.append(f"{item}={environ[item]}" if "=" not in item and item in environ else item)
     return result
 
 
+def check_variable(item: str) -> None:
+    """Raise ValueError for a variable without a name."""
+    if not item.partition("=")[0]:
+        raise ValueError(f"invalid environment variable: {item}")
+
+
 def labels(files: Iterable[str], items: Iterable[str]) -> dict[str, str]:
-    """Labels by name; one without ``=`` is empty."""
+    """Labels by name; one without ``=`` is empty (in a file: left out, as Docker's client does it)."""
     result = {}
-    for line in [*(line for name in files for line in _lines(name)), *items]:
+    for line in [*(line for name in files for line in _lines(name) if "=" in line), *items]:
         name, _, value = line.partition("=")
         result[name] = value
     return result

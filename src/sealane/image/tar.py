@@ -166,14 +166,14 @@ class TarReader:
             # Old archivers give hard links and directories a size without data behind it.
             stored = 0
         self._begin(stored)
-        own = name if name is not None else _name(block)
+        own = pax.get(b"GNU.sparse.name") or pax.get(b"path") or (name if name is not None else _name(block))
         size = stored
         if block[156:157] == b"S":
             size = self._open_sparse(_number(block[483:495], "real size"), self._old_map(block))
         elif any(key.startswith(b"GNU.sparse.") for key in pax):
             size = self._open_sparse(_real_size(pax), self._pax_map(pax))
         found = Entry(
-            name=pax.get(b"GNU.sparse.name") or pax.get(b"path") or own,
+            name=own,
             kind=Kind.DIRECTORY if kind is Kind.FILE and own.endswith(b"/") else kind,
             mode=_number(block[100:108], "mode") & 0o7777,
             uid=_decimal(pax, b"uid", _number(block[108:116], "uid")),

@@ -35,6 +35,7 @@ from sealane.network.topology import EMPTY, HOST, Link, LinkKind, Namespace, Rou
 from sealane.values import ContainerId, IfName, IPNetwork, NetworkId, short
 from sealane.wiring import forwarding
 from sealane.wiring.apply import Applier
+from sealane.wiring.beside import Neighbours
 from sealane.wiring.observe import Observer, default_routes, host_networks
 from sealane.wiring.reaper import Reaper
 from sealane.wiring.render_nft import render, replace_tables
@@ -58,6 +59,7 @@ class Fabric:
             raise
         self._applier = Applier(self._rtnl, self._nft, host_ns)
         self._observer = Observer(self._rtnl, self._nft, host_ns, table)
+        self._neighbours = Neighbours(self._nft, host_ns, table)
         self._reaper = Reaper(self._open_rtnl, _could_not_bury)
         self._networks: dict[NetworkId, NetworkSpec] = {}
         #: Sandboxes that nothing was connected to yet: they hold no routes that would have to be looked at.
@@ -95,6 +97,7 @@ class Fabric:
             forwarding.enable(self._host_ns, self._ipv6)
             surplus = () if self._icc_guard else (bridge_table(self._table),)
             self._nft.run(replace_tables(self._ruleset(), wanted.elements, surplus))
+            self._neighbours.look(_bridges(self._networks.values()))
         except OSError as error:
             raise Internal(f"cannot set up the firewall: {error.strerror or error}") from error
 
@@ -109,6 +112,25 @@ class Fabric:
             if network is not None:
                 parts.append(endpoint_topology(network, endpoint, self._sandbox(endpoint.container)))
         return union(parts)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What other firewalls on this host do to our traffic and we cannot help, as ``prepare`` found it."""
+        return self._neighbours.warnings
+
+    def dismantle(self) -> None:
+        """Take everything that carries our mark out of the host: links, tables, our chain in iptables' tables.
+
+        For an engine that leaves the host for good; containers must be gone.
+        """
+        surplus = (*base_ruleset(FirewallSettings(table=self._table)).tables, bridge_table(self._table))
+        try:
+            self._nft.run(replace_tables(Ruleset(), (), surplus))
+            self._neighbours.withdraw()
+        except OSError as error:
+            raise Internal(f"cannot take our firewall down: {error.strerror or error}") from error
+        self._networks = {}
+        self._applier.tear(plan(EMPTY, replace(self._observe(EMPTY), elements=()), self._table))
 
     # networks
 
@@ -130,6 +152,11 @@ class Fabric:
         wanted, observed = self._beside_existing(network, wanted)
         self._applier.run(plan(wanted, observed, self._table))
         self._networks[network.id] = network
+        try:
+            for bridge in _bridges((network,)):
+                self._neighbours.welcome(bridge)
+        except OSError as error:
+            _log.warning("cannot let %s through the firewalls beside ours: %s", network.name, error)
 
     def _network_topology(self, network: NetworkSpec) -> Topology:
         """As the driver says, the links marked as this engine's."""
@@ -321,6 +348,10 @@ class Fabric:
         """Everything that the network and *endpoints* hold in the kernel. Looks at nothing: good for dry runs."""
         placed = [(endpoint, self._sandbox(endpoint.container)) for endpoint in endpoints]
         return list(describe.describe_network(network, placed, self._table))
+
+
+def _bridges(networks: Iterable[NetworkSpec]) -> list[IfName]:
+    return [network.bridge.bridge_name for network in networks if network.bridge is not None]
 
 
 def _needs_guard(network: NetworkSpec) -> bool:

@@ -158,7 +158,7 @@ def _config(view: ContainerView, asked: Config) -> Config:
         Hostname=view.hostname,
         User=view.user,
         ExposedPorts=ports or UNSET,
-        Env=list(view.env),
+        Env=list(view.env) or None,
         Cmd=None if view.command is None else list(view.command),
         Entrypoint=None if view.entrypoint is None else list(view.entrypoint),
         WorkingDir=view.working_dir,

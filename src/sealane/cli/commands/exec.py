@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from sealane.cli.environment import environment
+from sealane.cli.environment import check_variable, environment
 from sealane.cli.failures import Failure
 from sealane.cli.grammar import Command, many, switch, text
 from sealane.client.engine import path
@@ -86,7 +86,7 @@ EXEC = Command(
     (
         switch("detach", "d", "Run it in the background"),
         text("detach-keys", "", "Key sequence for detaching from the process"),
-        many("env", "e", "Set an environment variable"),
+        many("env", "e", "Set an environment variable", check=check_variable),
         many("env-file", "", "Read environment variables from a file"),
         switch("interactive", "i", "Keep standard input open"),
         switch("privileged", "", "All capabilities for the process"),

@@ -1,0 +1,126 @@
+"""Containers keep their traffic beside firewalls that drop what they do not know."""
+
+from __future__ import annotations
+
+import subprocess
+from ipaddress import IPv4Address
+
+from kernel.wiring.drawing import BRIDGE, REMOTE4, REMOTE6, UPLINK4, Drawing, publish, tcp
+
+
+def iptables(drawing: Drawing, *lines: str) -> None:
+    for line in lines:
+        subprocess.run(["nsenter", f"--net={drawing.host}", *line.split()], check=True, capture_output=True)
+
+
+def listed(drawing: Drawing, command: str) -> str:
+    done = subprocess.run(
+        ["nsenter", f"--net={drawing.host}", *command.split()], check=True, capture_output=True, text=True
+    )
+    return done.stdout
+
+
+#: What Docker 26 leaves in the filter table after it switched forwarding on itself.
+DOCKER = (
+    "iptables -P FORWARD DROP",
+    "ip6tables -P FORWARD DROP",
+    "iptables -N DOCKER-USER",
+    "iptables -A FORWARD -j DOCKER-USER",
+    "iptables -A FORWARD -i docker0 -j ACCEPT",
+    "iptables -A DOCKER-USER -j RETURN",
+)
+
+
+def check_traffic(drawing: Drawing, custom_bridge: str = "") -> None:
+    options = {BRIDGE + "name": custom_bridge} if custom_bridge else {}
+    red, blue = drawing.network("red", ipv6=True, **options), drawing.network("blue")
+    a = drawing.container("a", red, ports=[publish(8080, tcp(80))])
+    b, c = drawing.container("b", red), drawing.container("c", blue)
+    with drawing.serving(a.ns, tcp(80)), drawing.serving(drawing.remote, tcp(80)):
+        assert drawing.seen_from(b.ns, a.ipv4, tcp(80)) is not None
+        assert drawing.seen_from(b.ns, a.ipv6, tcp(80)) is not None
+        assert drawing.seen_from(a.ns, REMOTE4.ip, tcp(80)) == str(UPLINK4.ip)
+        assert drawing.seen_from(a.ns, REMOTE6.ip, tcp(80)) is not None
+        for asker in (drawing.remote, b.ns, c.ns, a.ns):
+            assert drawing.seen_from(asker, UPLINK4.ip, tcp(8080)) is not None
+        assert drawing.seen_from(drawing.host, IPv4Address("127.0.0.1"), tcp(8080)) is not None
+        # Leave was asked of others; our own table still decides.
+        assert drawing.seen_from(c.ns, a.ipv4, tcp(80)) is None
+        assert drawing.seen_from(drawing.remote, a.ipv4, tcp(80)) is None
+
+
+def test_beside_docker_with_its_drop_policy(drawing: Drawing) -> None:
+    iptables(drawing, *DOCKER)
+    drawing.fabric.prepare([], [])
+    check_traffic(drawing)
+    assert "-A SEALANE -i sl-+ -j ACCEPT" in listed(drawing, "iptables -S SEALANE")
+
+
+def test_bridges_with_names_of_their_own_are_let_through_too(drawing: Drawing) -> None:
+    iptables(drawing, *DOCKER)
+    drawing.fabric.prepare([], [])
+    check_traffic(drawing, custom_bridge="mine0")
+
+
+def test_beside_a_closing_reject_rule(drawing: Drawing) -> None:
+    iptables(drawing, "iptables -A FORWARD -j REJECT", "ip6tables -A FORWARD -j REJECT")
+    drawing.fabric.prepare([], [])
+    check_traffic(drawing)
+
+
+def test_asking_twice_changes_nothing(host: Drawing) -> None:
+    iptables(host, *DOCKER)
+    host.fabric.prepare([], [])
+    once = listed(host, "iptables-save")
+    host.fabric.prepare([], [])
+    assert _rules(listed(host, "iptables-save")) == _rules(once)
+    assert once.count("-j SEALANE") == 1
+
+
+def test_others_rules_before_ours_still_hold(host: Drawing) -> None:
+    """A drop in DOCKER-USER is for our containers as well."""
+    iptables(host, *DOCKER, "iptables -I DOCKER-USER -d 198.51.100.9 -j DROP")
+    host.fabric.prepare([], [])
+    a = host.container("a", host.network("red"))
+    with host.serving(host.remote, tcp(80)):
+        assert host.seen_from(a.ns, REMOTE4.ip, tcp(80)) is None
+
+
+def test_we_open_no_way_into_bridges_of_others(host: Drawing) -> None:
+    iptables(host, *DOCKER)
+    host.fabric.prepare([], [])
+    a = host.container("a", host.network("red"))
+    theirs = host.namespace("theirs")
+    host.ip(host.host, "link add docker0 type bridge")
+    host.ip(host.host, "addr add 10.99.0.1/24 dev docker0")
+    host.ip(host.host, "link set docker0 up")
+    host.ip(host.host, f"link add v0 master docker0 up type veth peer name eth0 netns {theirs}")
+    for line in ("addr add 10.99.0.2/24 dev eth0", "link set eth0 up", "route add default via 10.99.0.1"):
+        host.ip(theirs, line)
+    with host.serving(theirs, tcp(80)):
+        assert host.seen_from(host.host, IPv4Address("10.99.0.2"), tcp(80)) is not None
+        assert host.seen_from(a.ns, IPv4Address("10.99.0.2"), tcp(80)) is None
+
+
+def test_firewalls_that_we_do_not_touch_are_named(host: Drawing) -> None:
+    text = "table inet firewalld { chain filter_FORWARD { type filter hook forward priority 10; reject; }; }"
+    subprocess.run(["nsenter", f"--net={host.host}", "nft", text], check=True)
+    host.fabric.prepare([], [])
+    assert any("inet firewalld" in warning for warning in host.fabric.warnings)
+
+
+def test_dismantling_takes_everything_of_ours_away(host: Drawing) -> None:
+    iptables(host, *DOCKER)
+    before = (listed(host, "iptables-save"), listed(host, "nft list tables"), host.ip(host.host, "-br link"))
+    host.fabric.prepare([], [])
+    network = host.network("red", enable_icc="false")
+    assert network.bridge is not None
+    host.fabric.dismantle()
+    after = (listed(host, "iptables-save"), listed(host, "nft list tables"), host.ip(host.host, "-br link"))
+    assert _rules(after[0]) == _rules(before[0])
+    assert [line for line in after[1].splitlines() if "sealane" in line] == []
+    assert after[2] == before[2]
+
+
+def _rules(text: str) -> list[str]:
+    return [line.split("[")[0] for line in text.splitlines() if not line.startswith("#")]
