@@ -20,7 +20,8 @@ stop-timeout = 10                  # seconds between the stop signal and SIGKILL
 
 [network]
 pools = []                         # [{ base = "10.9.0.0/16", size = 24 }]; [] is Docker's own list
-bridge-name = "sealane0"           # Linux bridge of the network called bridge
+bridge-name = ""                   # Linux bridge of the network called bridge; "" is sealane0 (see below)
+table = ""                         # our nftables tables; "" is sealane (see below)
 bridge-subnet = ""                 # "" takes the first free pool: 172.17.0.0/16 when nobody has it
 bridge-ipv6 = false                # give the default bridge an IPv6 subnet too
 mtu = 0                            # of the default bridge; 0 is the kernel's 1500
@@ -36,10 +37,14 @@ ttl = 0                            # seconds, of the names of containers
 [registries]
 mirrors = []                       # of Docker Hub, tried in order before it: ["http://127.0.0.1:5000"]
 insecure = []                      # host:port or CIDR that may be spoken to without TLS; loopback always may
+
+A second engine on the host has another run-dir, and from that its own names: where bridge-name or table is "", six hex
+digits of the run-dir's hash are put into them.
 """
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -50,13 +55,15 @@ from typing import Any, Final
 from sealane.errors import InvalidArgument
 from sealane.values import IPAddress, IPNetwork
 
+_RUN_DIR: Final = Path("/run/sealane")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The file's keys, flat; see the module's docstring for what each means."""
 
     root: Path = Path("/var/lib/sealane")
-    run_dir: Path = Path("/run/sealane")
+    run_dir: Path = _RUN_DIR
     hosts: tuple[str, ...] = ()  # empty: the socket sealane.sock in run_dir
     group: str = "sealane"
     runtime: str = "auto"
@@ -69,7 +76,8 @@ class Config:
     shm_size: int = 64 << 20
     stop_timeout_s: int = 10
     pools: tuple[tuple[IPNetwork, int], ...] = ()
-    bridge_name: str = "sealane0"
+    bridge_name: str = ""
+    table_name: str = ""
     bridge_subnet: IPNetwork | None = None
     bridge_ipv6: bool = False
     mtu: int | None = None
@@ -81,6 +89,22 @@ class Config:
     dns_ttl: int = 0
     mirrors: tuple[str, ...] = ()
     insecure: tuple[str, ...] = ()
+
+    @property
+    def bridge(self) -> str:
+        """The Linux bridge of the default network."""
+        return self.bridge_name or (f"sealane{self._mark}" if self._mark else "sealane0")
+
+    @property
+    def table(self) -> str:
+        """The nftables tables' name, in every family."""
+        return self.table_name or (f"sealane-{self._mark}" if self._mark else "sealane")
+
+    @property
+    def _mark(self) -> str:
+        if self.run_dir == _RUN_DIR:
+            return ""
+        return hashlib.sha256(str(self.run_dir).encode()).hexdigest()[:6]
 
 
 def _text(value: Any) -> str:
@@ -176,6 +200,7 @@ _KEYS: Final[Mapping[str, Mapping[str, tuple[str, Callable[[Any], Any]]]]] = {
     "network": {
         "pools": ("pools", _pools),
         "bridge-name": ("bridge_name", _text),
+        "table": ("table_name", _text),
         "bridge-subnet": ("bridge_subnet", _network),
         "bridge-ipv6": ("bridge_ipv6", _flag),
         "mtu": ("mtu", lambda value: _number(value) or None),

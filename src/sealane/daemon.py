@@ -16,6 +16,7 @@ import os
 import resource
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from dataclasses import replace
@@ -42,6 +43,7 @@ from sealane.engine.health import HealthWatch
 from sealane.engine.images import Images
 from sealane.engine.networks import Networks
 from sealane.engine.observe import Observer
+from sealane.engine.planning import Planner, look_at_machine
 from sealane.engine.portbook import PortBook
 from sealane.engine.recover import Recovery
 from sealane.engine.runner import Runner
@@ -54,7 +56,8 @@ from sealane.image.registry.pull import Puller
 from sealane.image.store import ImageStore
 from sealane.linux import cgroups, process
 from sealane.relay.publisher import RelayProcess, RelayPublisher
-from sealane.runtime.build import build_monitor
+from sealane.runtime.conmon import CONMON, Monitor
+from sealane.runtime.oci import OciRuntime, pick
 from sealane.store.database import Database
 from sealane.values import ContainerId, IPAddress, Transport, short
 from sealane.wiring.fabric import Fabric
@@ -223,7 +226,7 @@ async def _engine(config: Config, layout: Layout, tasks: TaskOwner) -> AsyncIter
         context = Context(layout, _settings(config), SystemClock(), random_id, _host_id(database))
         events = Events(database, context.clock)
         stack.callback(events.close)
-        fabric = Fabric(layout.netns)
+        fabric = Fabric(layout.netns, table=config.table)
         stack.callback(fabric.close)
         wires = Wires(fabric)
         stack.callback(wires.close)
@@ -233,7 +236,10 @@ async def _engine(config: Config, layout: Layout, tasks: TaskOwner) -> AsyncIter
         relay = RelayPublisher(RelayProcess(socket=layout.run / "relay.sock", log=layout.run / "relay.log"))
         await relay.connect()
         stack.push_async_callback(relay.close)
-        engine, recovery = _build(config, context, database, events, wires, publisher, relay, tasks)
+        runtime = await asyncio.to_thread(pick, config.runtime, layout.run / "oci", config.cgroup_parent)
+        monitor = Monitor(runtime, layout.run)
+        stack.callback(monitor.close)
+        engine, recovery = _build(config, context, database, events, wires, publisher, relay, monitor, runtime, tasks)
         await recovery.run()
         yield engine, events
 
@@ -246,6 +252,8 @@ def _build(
     wires: Wires,
     publisher: Publisher,
     relay: RelayPublisher,
+    monitor: Monitor,
+    runtime: OciRuntime,
     tasks: TaskOwner,
 ) -> tuple[Engine, Recovery]:
     where = cgroups.layout()
@@ -259,14 +267,14 @@ def _build(
     containers: Containers
     volumes = Volumes(context, database, events, lambda name: containers.users_of_volume(name))
     containers = Containers(context, database, events, images, networks, volumes, addresses, directory)
-    bundles = Bundles(context, images, volumes, networks, containers.get)
-    monitor, runtime = build_monitor(config.runtime, config.init_path, context.layout.run, where)
+    planner = Planner(context, look_at_machine(where, config.init_path), containers.get)
+    bundles = Bundles(context, images, volumes, networks, planner, containers.get)
     execs = Execs(context, containers, bundles, monitor, tasks.spawn)
     health = HealthWatch(containers, context.clock, lambda: execs.run)
     runner = Runner(context, containers, networks, sandboxes, bundles, volumes, monitor, events, health, tasks.spawn)
     connections = Connections(containers, networks, sandboxes, runner)
     facts = RuntimeFacts(
-        runtime.name, runtime.version, runtime.reason, monitor.version, "2" if where.version == "v2" else "1"
+        runtime.name, runtime.version, runtime.reason, _conmon_version(), "2" if where.version == "v2" else "1"
     )
     engine = Engine(
         ContainerVerbs(
@@ -288,10 +296,19 @@ def _build(
     return engine, recovery
 
 
+def _conmon_version() -> str:
+    """ "2.1.6"; "" when conmon is not there."""
+    try:
+        said = subprocess.run([CONMON, "--version"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return said.splitlines()[0].rpartition(" ")[2]
+
+
 def _settings(config: Config) -> Settings:
     return Settings(
         default_pools=config.pools,
-        bridge_name=config.bridge_name,
+        bridge_name=config.bridge,
         bridge_subnet=config.bridge_subnet,
         bridge_ipv6=config.bridge_ipv6,
         mtu=config.mtu,

@@ -85,7 +85,7 @@ class MacAddress:
 
 
 class IfName(str):
-    """The name of a network interface: 1 to 15 bytes, no blanks, no ``/`` and no ``:`` (dev_valid_name in the kernel)."""
+    """The name of a network interface: 1 to 15 bytes, no blanks, no ``/``, no ``:`` (kernel: dev_valid_name)."""
 
     __slots__ = ()
 

@@ -14,10 +14,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal as signals
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from sealane.engine.bundles import Bundles, limits_of
+from sealane.engine.bundles import Bundles
 from sealane.engine.container import Container
 from sealane.engine.containers import Containers
 from sealane.engine.context import Context
@@ -25,14 +26,16 @@ from sealane.engine.events import Events
 from sealane.engine.health import HealthWatch
 from sealane.engine.model import ContainerState, ExitStatus, Health, Status
 from sealane.engine.networks import Networks
+from sealane.engine.planning import limits_of
 from sealane.engine.restart import next_delay_ns, wants_restart, wants_start_at_boot
 from sealane.engine.sandboxes import Sandboxes
 from sealane.engine.signalnames import parse_signal
 from sealane.engine.undo import Undo, both
 from sealane.engine.volumes import Volumes
 from sealane.errors import Conflict, Internal, InvalidArgument, NotFound, NotModified, SealaneError
-from sealane.network.spec import NetworkSpec
-from sealane.runtime.conmon import Monitor
+from sealane.network.spec import EndpointSpec, NetworkSpec
+from sealane.runtime.conmon import Created, Monitor
+from sealane.runtime.resources import resources as oci_resources
 
 _log = logging.getLogger(__name__)
 _KILL_GRACE_S: Final = 10.0
@@ -135,28 +138,13 @@ class Runner:
         container.finished.clear()
         await self._monitor.start(container.id)
 
-    async def _create_process(self, container: Container, endpoints: Any, undo: Undo) -> Any:
+    async def _create_process(self, container: Container, endpoints: Sequence[EndpointSpec], undo: Undo) -> Created:
         undo.add("bundle", lambda: self._bundles.discard(container))
-        await self._bundles.prepare(container, self._joined_namespace(container), endpoints)
+        launch = await self._bundles.prepare(container, endpoints)
         undo.add("process", lambda: self._monitor.delete(container.id))
-        return await self._monitor.create(self._bundles.launch(container))
+        return await self._monitor.create(launch)
 
-    def _joined_namespace(self, container: Container) -> Any:
-        """The network namespace to enter: its own, a peer's for container: mode, or the host's (None)."""
-        mode = container.record.request.network_mode
-        if mode.startswith("container:"):
-            peer = self._containers.get(mode.removeprefix("container:"))
-            if peer.id == container.id:
-                raise Internal("cannot join own network namespace")
-            if not peer.running:
-                raise Conflict(
-                    f"cannot join network namespace of a non running container: container {peer.name} is "
-                    f"{peer.state.status.value}"
-                )
-            return self._sandboxes.namespace(peer)
-        return self._sandboxes.namespace(container)
-
-    async def _unsettle(self, container: Container, endpoints: Any) -> None:
+    async def _unsettle(self, container: Container, endpoints: Sequence[EndpointSpec]) -> None:
         self._sandboxes.release(container, endpoints)
         await self._sandboxes.give_up_ports(container)
 
@@ -201,7 +189,7 @@ class Runner:
     async def watch(self, container: Container) -> None:
         """Wait for the container's process to end, then settle what follows. One task per run."""
         try:
-            code = await self._monitor.wait_exit(container.id, container.live.conmon_pid)
+            code = await self._monitor.wait_exit(container.id)
             await self._ended(container, code)
         except Exception:
             _log.exception("watching container %s failed", container.name)
@@ -278,14 +266,11 @@ class Runner:
 
     def still_there(self, container: Container) -> bool:
         """True when the process of a container that was running still exists."""
-        bundle = self._context.layout.bundle(container.id)
-        return self._monitor.adopt(
-            container.id, bundle, self._bundles.cgroup_path(container), container.live.conmon_pid
-        )
+        return self._monitor.running(container.id)
 
     async def take_over(self, container: Container) -> None:
         """Go on with a container that has been running all the time."""
-        if self._monitor.waiting_for_start(container.id):
+        if not self._monitor.released(container.id):
             await self._monitor.start(container.id)
         container.finished.clear()
         self._spawn(self.watch(container))
@@ -294,7 +279,7 @@ class Runner:
 
     async def ended_meanwhile(self, container: Container) -> None:
         """Settle a container that ended while no engine was there."""
-        code = await self._monitor.wait_exit(container.id, 0)
+        code = await self._monitor.wait_exit(container.id)
         await self._ended(container, code, restart=False)
 
     async def start_at_boot(self, container: Container) -> None:
@@ -317,7 +302,7 @@ class Runner:
         async with container.lock:
             merged = replace(container.record.request, resources=resources)
             if container.running:
-                await self._monitor.update(container.id, limits_of(merged))
+                await self._monitor.update(container.id, oci_resources(limits_of(merged)))
             await self._containers.update(reference, resources, restart, asked)
 
     # signals
