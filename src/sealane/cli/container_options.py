@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Final
 
-    from sealane.cli.environment import check_variable
-from sealane.cli.grammar import Option
+    from sealane.cli.grammar import Option
 
 
 def _size(name: str, short: str, help: str, check: Callable[[str], object] = parse_size) -> Option:

@@ -26,7 +26,36 @@ _PYTHON_VERBS: Final = "dxXofeEgGc"
 
 #: Fields that are lists or maps in Docker; null there prints as an empty one.
 _LISTS: Final = frozenset(
-    ["Aliases", "Args", "Binds", "CapAdd", "CapDrop", "Cmd", "DNSNames", "DeviceCgroupRules", "DeviceRequests", "Devices", "Dns", "DnsOptions", "DnsSearch", "Entrypoint", "Env", "ExecIDs", "ExtraHosts", "GroupAdd", "Links", "MaskedPaths", "Mounts", "OnBuild", "ReadonlyPaths", "RepoDigests", "RepoTags", "SecurityOpt", "Ulimits", "VolumesFrom"]
+    [
+        "Aliases",
+        "Args",
+        "Binds",
+        "CapAdd",
+        "CapDrop",
+        "Cmd",
+        "DNSNames",
+        "DeviceCgroupRules",
+        "DeviceRequests",
+        "Devices",
+        "Dns",
+        "DnsOptions",
+        "DnsSearch",
+        "Entrypoint",
+        "Env",
+        "ExecIDs",
+        "ExtraHosts",
+        "GroupAdd",
+        "Links",
+        "MaskedPaths",
+        "Mounts",
+        "OnBuild",
+        "ReadonlyPaths",
+        "RepoDigests",
+        "RepoTags",
+        "SecurityOpt",
+        "Ulimits",
+        "VolumesFrom",
+    ]
 )
 _MAPS: Final = frozenset(
     ["Annotations", "Containers", "DriverOpts", "ExposedPorts", "Labels", "Options", "PortBindings", "Ports", "Volumes"]
