@@ -15,7 +15,8 @@ from typing import Any
 from sealane.api.backend import Engine
 from sealane.api.routes import build_router
 from sealane.api.server import ApiServer
-from unit.api.fake_engine import NOW, FakeEngine
+from unit.api.fake_engine import FakeEngine
+from unit.api.fake_parts import NOW
 
 
 class Served:

@@ -194,8 +194,10 @@ def test_bad_configs_are_refused(fields: dict[str, Any], message: str) -> None:
         ({"OomScoreAdj": 5000}, "Invalid value 5000, range for oom score adj is [-1000, 1000]"),
         (
             {"RestartPolicy": {"Name": "foo"}},
-            "invalid restart policy: unknown policy 'foo'; use one of 'no', 'always', 'on-failure', or"
-            " 'unless-stopped'",
+            (
+                "invalid restart policy: unknown policy 'foo'; use one of 'no', 'always', 'on-failure', or"
+                " 'unless-stopped'"
+            ),
         ),
         (
             {"RestartPolicy": {"Name": "always", "MaximumRetryCount": 3}},
@@ -216,8 +218,10 @@ def test_bad_configs_are_refused(fields: dict[str, Any], message: str) -> None:
         ),
         (
             {"NetworkMode": "host", "Links": ["x"]},
-            "conflicting options: host type networking can't be used with links. This would result in undefined"
-            " behavior",
+            (
+                "conflicting options: host type networking can't be used with links. This would result in undefined"
+                " behavior"
+            ),
         ),
         ({"PidMode": "foo"}, "invalid PID mode: foo"),
         ({"PidMode": "container:"}, "invalid PID mode: container:"),
@@ -251,18 +255,24 @@ def test_bad_configs_are_refused(fields: dict[str, Any], message: str) -> None:
         ({"Binds": ["/a:/b:ro,rw"]}, "invalid mode: ro,rw"),
         (
             {"Binds": ["/a:rel"]},
-            "invalid volume specification: '/a:rel': invalid mount config for type \"bind\": invalid mount path:"
-            " 'rel' mount path must be absolute",
+            (
+                "invalid volume specification: '/a:rel': invalid mount config for type \"bind\": invalid mount path:"
+                " 'rel' mount path must be absolute"
+            ),
         ),
         (
             {"Binds": ["/a:/"]},
-            "invalid volume specification: '/a:/': invalid mount config for type \"bind\": invalid specification:"
-            " destination can't be '/'",
+            (
+                "invalid volume specification: '/a:/': invalid mount config for type \"bind\": invalid specification:"
+                " destination can't be '/'"
+            ),
         ),
         (
             {"Binds": ["v!:/x"]},
-            'create v!: "v!" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]"'
-            " are allowed. If you intended to pass a host directory, use absolute path",
+            (
+                'create v!: "v!" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]"'
+                " are allowed. If you intended to pass a host directory, use absolute path"
+            ),
         ),
         ({"Binds": ["/tmp:/b", "/tmp:/b"]}, "Duplicate mount point: /b"),
         ({"Binds": ["/tmp:/b"], "Tmpfs": {"/b/": ""}}, "Duplicate mount point: /b"),

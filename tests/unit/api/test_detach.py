@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,7 +53,7 @@ def test_it_does_what_a_search_in_the_whole_text_does(data: bytes, keys: bytes, 
     edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
     filter_ = DetachFilter(keys)
     passed = b""
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         more, detached = filter_.feed(data[start:end])
         passed += more
         if detached:

@@ -56,7 +56,7 @@ def test_paths_are_found(method: str, path: str, pattern: str, params: dict[str,
     ],
 )
 def test_everything_else_is_page_not_found(method: str, path: str) -> None:
-    with pytest.raises(NotFound, match="^page not found$"):
+    with pytest.raises(NotFound, match=r"^page not found$"):
         ROUTER.find(method, path)
 
 
@@ -72,7 +72,7 @@ def test_versions() -> None:
         "client version 1.10 is too old. Minimum supported API version is 1.24,"
         " please upgrade your client to a newer version"
     )
-    with pytest.raises(InvalidArgument, match="requires API version 1.25"):
+    with pytest.raises(InvalidArgument, match=r"requires API version 1\.25"):
         ROUTER.find("POST", "/v1.24/containers/prune")
 
 
