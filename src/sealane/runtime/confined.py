@@ -2,13 +2,11 @@
 
     python -m sealane.runtime.confined VERB --pid PID  | --root DIR   PATH
 
-The child enters the mount namespace of a running container's process, or the root directory of a stopped one, and
-only then
-looks at PATH, so that no symbolic link, however crafted, leads out of the container. ``stat`` prints one JSON object,
-``get`` writes
-a tar archive to standard output, ``put`` extracts one from standard input, ``export`` is ``get`` of the whole root.
-Errors: exit code 1
-and one JSON object ``{"kind": "not-found" | "invalid" | "forbidden" | "failed", "message": …}`` on standard error.
+The child enters the mount namespace of a running container's process, or the root directory of a stopped one, and only
+then looks at PATH, so that no symbolic link, however crafted, leads out of the container. ``stat`` prints one JSON
+object, ``get`` writes a tar archive to standard output, ``put`` extracts one from standard input, ``export`` is ``get``
+of the whole root. Errors: exit code 1 and one JSON object ``{"kind": "not-found" | "invalid" | "forbidden" | "failed",
+"message": …}`` on standard error.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ import stat
 import sys
 import tarfile
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 _CLONE_NEWNS: Final = 0x00020000
 _XATTR: Final = "SCHILY.xattr."
@@ -123,13 +121,11 @@ def _write_tar(target: str, base: str) -> None:
 
 def _add(archive: tarfile.TarFile, path: str, name: str, device: int) -> None:
     if name:
-        member = archive.gettarinfo(path, arcname=name)
-        if member is None:  # a socket
+        # typeshed does not know that there is none for a socket
+        member = cast("tarfile.TarInfo | None", archive.gettarinfo(path, arcname=name))
+        if member is None:
             return
-        for key in os.listxattr(path, follow_symlinks=False):
-            if key.startswith(("security.capability", "user.")):
-                value = os.getxattr(path, key, follow_symlinks=False)
-                member.pax_headers[_XATTR + key] = value.decode("utf-8", "surrogateescape")
+        member.pax_headers = {**member.pax_headers, **_xattrs(path)}
         if member.isreg() and member.type != tarfile.LNKTYPE:
             with open(path, "rb") as content:
                 archive.addfile(member, content)
@@ -145,6 +141,15 @@ def _add(archive: tarfile.TarFile, path: str, name: str, device: int) -> None:
             _add(archive, child, posixpath.join(name, entry) if name else entry, device)
         except FileNotFoundError:
             continue  # it vanished meanwhile
+
+
+def _xattrs(path: str) -> dict[str, str]:
+    """Those that belong to the file's content, as pax headers."""
+    return {
+        _XATTR + key: os.getxattr(path, key, follow_symlinks=False).decode("utf-8", "surrogateescape")
+        for key in os.listxattr(path, follow_symlinks=False)
+        if key.startswith(("security.capability", "user."))
+    }
 
 
 def verb_put(path: str, options: argparse.Namespace) -> None:

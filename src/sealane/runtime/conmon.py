@@ -212,6 +212,16 @@ class Monitor:
         path = teardown.cgroup_path(self.bundle(identifier))
         return bool(path) and teardown.oom_kills(self._layout, path) > 0
 
+    def usage(self, identifier: str) -> cgroups.CgroupUsage:
+        """A container's counters; zeros when its cgroup is gone. Reads some files: for a thread."""
+        path = teardown.cgroup_path(self.bundle(identifier))
+        return cgroups.usage(self._layout, path) if path else cgroups.CgroupUsage()
+
+    def processes(self, identifier: str) -> list[int]:
+        """Every process in a container, also of execs, as the host numbers them; for a thread."""
+        path = teardown.cgroup_path(self.bundle(identifier))
+        return cgroups.procs(self._layout, path) if path else []
+
     def pid(self, identifier: str) -> int:
         """The container's first process as the host numbers it. Raises ProcessLookupError when it has ended."""
         conmon = self._found(identifier)

@@ -1,0 +1,62 @@
+"""Where in a large log its last entries begin, found from the end.
+
+An entry counts where its line ends, and the parts of a line may lie apart, with the other stream's lines between them.
+So the search goes on past the last entry that is wanted until every line that ends behind that place begins behind it
+too, but not further than 256 KiB: a line whose parts are further apart than that is shown without its beginning.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Final
+
+_BLOCK: Final = 1 << 16
+_LOOK_BACK: Final = 1 << 18
+
+
+def tail_start(fd: int, tail: int) -> int:
+    """An offset in the file *fd*, at the beginning of a line, behind which at least its last *tail* entries lie whole.
+
+    Reads no more than that part of the file (see above). Raises OSError.
+    """
+    wanted = tail + 1  # one more: a line that has ended is where the next one begins
+    open_streams: set[bytes] = set()
+    found_at = -1
+    for offset, line in _backwards(fd, os.fstat(fd).st_size):
+        words = line.split(b" ", 3)
+        if len(words) != 4:
+            continue
+        ends = words[2] == b"F"
+        if not wanted:
+            if found_at - offset > _LOOK_BACK:
+                return offset
+            if ends:
+                open_streams.discard(words[1])
+            if not open_streams:
+                return offset + len(line) + 1
+            continue
+        open_streams.add(words[1])
+        wanted -= ends
+        found_at = offset
+    return 0
+
+
+def _backwards(fd: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """The lines before *end*, last one first, each with its offset and without its newline."""
+    pending: list[bytes] = []  # the pieces of a line whose beginning has not been read, last one first
+    while end > 0:
+        start = max(0, end - _BLOCK)
+        block = os.pread(fd, end - start, start)
+        lines = block.split(b"\n")
+        offset = start + len(block)
+        for line in reversed(lines[1:]):
+            offset -= len(line)
+            pending.append(line)
+            yield offset, b"".join(reversed(pending))
+            pending.clear()
+            offset -= 1
+        pending.append(lines[0])
+        end = start
+    if pending:
+        yield 0, b"".join(reversed(pending))
