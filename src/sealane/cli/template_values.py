@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 
+from sealane.cli.quoting import go_quote
 from sealane.errors import InvalidArgument
 
 TYPE_CHECKING = False
@@ -237,7 +238,7 @@ def _format_one(flags: str, verb: str, value: object) -> str:
             return f"%!s({go_type(value)}={to_text(value)})"
         return f"%{flags}s" % to_text(value, top=False)
     if verb == "q":
-        return f"%{flags}s" % json.dumps(to_text(value, top=False), ensure_ascii=False)
+        return f"%{flags}s" % go_quote(to_text(value, top=False))
     if verb == "T":
         return go_type(value)
     if verb in _PYTHON_VERBS and isinstance(value, (int, float)):

@@ -6,10 +6,9 @@ The first call asks ``/_ping`` for the newest version that the engine speaks; th
 
 from __future__ import annotations
 
-import json
-
 from sealane.client.connection import Connection
 from sealane.client.errors import ApiError
+from sealane.client.jsons import dumps, loads
 from sealane.client.wire import quote, render_target
 from sealane.errors import Internal
 
@@ -66,7 +65,7 @@ class EngineClient:
         """Send one request; raises ApiError for a status from 400 on, with the engine's message."""
         target = render_target(f"/v{self.version}{path}" if versioned else path, query)
         if json_body is not None:
-            body, headers = json.dumps(json_body).encode(), {**_JSON, **headers}
+            body, headers = dumps(json_body).encode(), {**_JSON, **headers}
         reply = self._send(method, target, headers, body)
         if reply.status >= 400:
             raise ApiError(reply.status, _message(reply))
@@ -74,16 +73,16 @@ class EngineClient:
 
     def get(self, path: str, query: Mapping[str, object] = _NO_QUERY) -> Json:
         """The decoded JSON of a GET."""
-        return json.loads(self.call("GET", path, query).read())
+        return loads(self.call("GET", path, query).read())
 
     def post(self, path: str, query: Mapping[str, object] = _NO_QUERY, json_body: Json | None = None) -> Json:
         """The decoded JSON of a POST; None when the reply is empty."""
         data = self.call("POST", path, query, json_body=json_body).read()
-        return json.loads(data) if data.strip() else None
+        return loads(data) if data.strip() else None
 
     def delete(self, path: str, query: Mapping[str, object] = _NO_QUERY) -> Json:
         data = self.call("DELETE", path, query).read()
-        return json.loads(data) if data.strip() else None
+        return loads(data) if data.strip() else None
 
     def objects(
         self,
@@ -119,6 +118,8 @@ class EngineClient:
 
 def split_objects(chunks: Iterable[bytes]) -> Iterator[JsonObject]:
     """Decode JSON objects that follow each other, separated by white space or by nothing, in pieces of any size."""
+    import json
+
     decoder = json.JSONDecoder()
     held = b""
     text = ""
@@ -144,13 +145,13 @@ def path(*parts: str) -> str:
 
 def filters_query(filters: Mapping[str, list[str]]) -> str | None:
     """Filters as the engine wants them, or None without any."""
-    return json.dumps(filters) if filters else None
+    return dumps(filters) if filters else None
 
 
 def _message(reply: Reply) -> str:
     data = reply.read()
     try:
-        message = json.loads(data)["message"]
+        message = loads(data)["message"]
     except (ValueError, KeyError, TypeError):
         text = data.decode("utf-8", "replace").strip()
         return text or f"request returned {reply.status} {reply.reason}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 
 from sealane.cli.grammar import Command, number, switch
@@ -16,6 +15,7 @@ from sealane.cli.output import (
     short_id,
 )
 from sealane.cli.ports_text import ports_text
+from sealane.cli.quoting import go_quote
 from sealane.cli.table import ellipsis
 from sealane.cli.units import human_duration, human_size, local_stamp
 from sealane.client.engine import filters_query
@@ -58,7 +58,7 @@ def listing(now: float, *, whole: bool, sized: bool) -> Listing:
 
     def command(source: JsonObject) -> str:
         text = source["Command"]
-        return json.dumps(text if whole else ellipsis(text, _COMMAND_WIDTH), ensure_ascii=False)
+        return go_quote(text if whole else ellipsis(text, _COMMAND_WIDTH))
 
     columns: Columns = {
         "ID": ("CONTAINER ID", lambda source: source["Id"] if whole else short_id(source["Id"])),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from sealane.cli import creating
 from sealane.cli.container_body import attached_streams
 from sealane.cli.container_options import CONTAINER_OPTIONS
@@ -11,6 +9,7 @@ from sealane.cli.failures import Failure
 from sealane.cli.grammar import Command, switch, text
 from sealane.client.engine import path
 from sealane.client.errors import ApiError
+from sealane.client.jsons import loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,7 +115,7 @@ def attach(app: App, container: str, streams: tuple[str, ...], keys: str, *, log
 
 def exit_code(waiting: Reply) -> int:
     """The exit code in the reply to a wait."""
-    answer = json.loads(waiting.read())
+    answer = loads(waiting.read())
     problem = (answer.get("Error") or {}).get("Message")
     if problem:
         raise Failure(f"Error waiting for container: {problem}", 125)
