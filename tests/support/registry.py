@@ -147,9 +147,10 @@ def build_index(images: Iterable[tuple[Mapping[str, str], BuiltImage]], *, oci: 
 class Registry:
     """docker-registry with its blobs in *storage*. A context manager; `stop` is idempotent."""
 
-    def __init__(self, storage: Path, *, extra: str = "") -> None:
+    def __init__(self, storage: Path, *, extra: str = "", port: int = 0) -> None:
+        """*port* 0 is a free one; one that is not started can still `push` to a registry that runs there already."""
         self._storage, self._extra = storage, extra
-        self.port = free_port()
+        self.port = port or free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
