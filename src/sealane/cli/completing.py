@@ -20,13 +20,15 @@ from click.shell_completion import (
 )
 
 from sealane.cli import verbs
-from sealane.cli.grammar import Command, Option
-from sealane.cli.main import GLOBAL_OPTIONS, load
+from sealane.cli.global_options import GLOBAL_OPTIONS
+from sealane.cli.verbs import load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Final
+
+    from sealane.cli.grammar import Command, Option
 
 VARIABLE: Final = "_SEALANE_COMPLETE"
 

@@ -25,7 +25,7 @@ _FALSE: Final = ("0", "f", "F", "false", "FALSE", "False")
 class Option:
     """One option. ``kind``: ``switch``, ``text``, ``number``, ``list``, ``csv`` (a list whose items commas split)."""
 
-    __slots__ = ("check", "default", "help", "hidden", "kind", "meta", "name", "short")
+    __slots__ = ("check", "default", "deprecated", "help", "hidden", "kind", "meta", "name", "short")
 
     def __init__(
         self,
@@ -37,7 +37,9 @@ class Option:
         meta: str = "",
         hidden: bool = False,
         check: Callable[[str], object] | None = None,
+        deprecated: str = "",
     ) -> None:
+        """*check* raises ValueError with what is wrong with a value; *deprecated* says what to use instead."""
         self.name = name
         self.short = short
         self.kind = kind
@@ -46,6 +48,7 @@ class Option:
         self.meta = meta
         self.hidden = hidden
         self.check = check
+        self.deprecated = deprecated
 
     @property
     def label(self) -> str:
@@ -72,9 +75,19 @@ def text(
     return Option(name, short, "text", help, default, meta, hidden, check)
 
 
-def number(name: str, short: str, help: str, *, default: str = "", meta: str = "int") -> Option:
+def number(
+    name: str,
+    short: str,
+    help: str,
+    *,
+    default: str = "",
+    meta: str = "int",
+    check: Callable[[str], object] | None = None,
+    deprecated: str = "",
+) -> Option:
     """An option with a whole number."""
-    return Option(name, short, "number", help, default, meta, check=_whole)
+    hidden = bool(deprecated)
+    return Option(name, short, "number", help, default, meta, hidden, check or go_integer, deprecated)
 
 
 def many(
@@ -95,11 +108,28 @@ def csv(name: str, short: str, help: str) -> Option:
     return Option(name, short, "csv", help, "", "strings")
 
 
-def _whole(value: str) -> object:
+def go_integer(text: str) -> int:
+    """A whole number of 64 bits as Go reads it: ``12``, ``-1``, ``0x10``, ``010`` is eight. Raises ValueError."""
+    return _integer(text, "ParseInt", -(1 << 63), (1 << 63) - 1)
+
+
+def go_uint16(text: str) -> int:
+    """A whole number of 16 bits without a sign. Raises ValueError."""
+    if text.startswith(("+", "-")):
+        raise ValueError(f'strconv.ParseUint: parsing "{text}": invalid syntax')
+    return _integer(text, "ParseUint", 0, 0xFFFF)
+
+
+def _integer(text: str, function: str, least: int, most: int) -> int:
+    digits = text.lstrip("+-")
+    octal = len(digits) > 1 and digits[0] == "0" and digits.isdigit()
     try:
-        return int(value, 10)
+        value = int(text, 8 if octal else 0)
     except ValueError:
-        raise ValueError(f'strconv.ParseInt: parsing "{value}": invalid syntax') from None
+        raise ValueError(f'strconv.{function}: parsing "{text}": invalid syntax') from None
+    if not least <= value <= most:
+        raise ValueError(f'strconv.{function}: parsing "{text}": value out of range')
+    return value
 
 
 class Command:
@@ -112,11 +142,11 @@ class Command:
         "help",
         "least",
         "most",
+        "operands",
         "options",
         "passes_on",
         "path",
         "run",
-        "usage",
         "verbatim",
     )
 
@@ -140,7 +170,7 @@ class Command:
         the operands are (container, running, image, network, volume), for completion. *error_code*: the exit code
         when the engine refuses or cannot be reached. *verbatim*: every word is an operand, options too."""
         self.path = path
-        self.usage = " ".join(filter(None, (path, "[OPTIONS]" if options else "", operands)))
+        self.operands = operands
         self.help = help
         self.run = run
         self.options = options
@@ -152,16 +182,23 @@ class Command:
         self.error_code = error_code
         self.verbatim = verbatim
 
+    def usage(self, path: str) -> str:
+        """The usage line under the name *path* that was typed (``container ls`` and ``ps`` are one command)."""
+        shown = any(not option.hidden for option in self.options)
+        head = f"{path} [OPTIONS]".lstrip() if shown else path
+        return "\n\tsealane ".join(f"{head} {operands}".rstrip() for operands in self.operands.split("\n"))
+
 
 class Args:
     """What was given: values by option name, and the operands."""
 
-    __slots__ = ("_declared", "_values", "operands")
+    __slots__ = ("_declared", "_values", "notes", "operands")
 
     def __init__(self, options: Sequence[Option]) -> None:
         self._declared = {option.name: option for option in options}
         self._values: dict[str, list[str]] = {}
         self.operands: list[str] = []
+        self.notes: list[str] = []  # what to tell about options that were given, for instance old ones
 
     def given(self, name: str) -> bool:
         """Whether the option was on the command line."""
@@ -176,7 +213,7 @@ class Args:
     def number(self, name: str) -> int | None:
         """The value, else the default, else None."""
         value = self._last(name)
-        return int(value) if value else None
+        return go_integer(value) if value else None
 
     def many(self, name: str) -> list[str]:
         return list(self._values.get(name, ()))
@@ -185,6 +222,8 @@ class Args:
         """Record a value, checked. Raises ValueError with what is wrong."""
         if option.kind == "switch" and value not in _TRUE + _FALSE:
             raise ValueError(f'strconv.ParseBool: parsing "{value}": invalid syntax')
+        if option.deprecated and option.name not in self._values:
+            self.notes.append(f"Flag --{option.name} has been deprecated, {option.deprecated}")
         if option.check is not None:
             option.check(value)
         items = value.split(",") if option.kind == "csv" else [value]
@@ -198,12 +237,16 @@ class Args:
         return values[-1] if values else self._declared[name].default
 
 
-def parse(command: Command, argv: Sequence[str]) -> Args:
-    """Parse what follows the verb. Raises UsageError; ``--help`` among the options raises HelpAsked."""
+def parse(command: Command, argv: Sequence[str], path: str = "") -> Args:
+    """Parse what follows the verb, which was typed as *path* (default: the command's own).
+
+    Raises UsageError; ``--help`` among the options raises HelpAsked.
+    """
+    path = path or command.path
     args = Args(command.options)
     words = list(argv)
     words.reverse()
-    parser = _Parser(command, args)
+    parser = _Parser(command, args, path)
     while words:
         word = words.pop()
         if word == "--":
@@ -218,7 +261,7 @@ def parse(command: Command, argv: Sequence[str]) -> Args:
             if command.passes_on:
                 args.operands += reversed(words)
                 break
-    _check_count(command, len(args.operands))
+    _check_count(command, len(args.operands), path)
     return args
 
 
@@ -227,10 +270,11 @@ class HelpAsked(Exception):
 
 
 class _Parser:
-    __slots__ = ("_args", "_command", "_long", "_short")
+    __slots__ = ("_args", "_command", "_long", "_path", "_short")
 
-    def __init__(self, command: Command, args: Args) -> None:
+    def __init__(self, command: Command, args: Args, path: str) -> None:
         self._command = command
+        self._path = path
         self._args = args
         self._long = {option.name: option for option in command.options}
         self._short = {option.short: option for option in command.options if option.short}
@@ -267,7 +311,7 @@ class _Parser:
             elif rest:
                 value = rest.pop()
             else:
-                raise self._wrong(f"flag needs an argument: '{letter}' in {word}")
+                raise self._wrong(f"flag needs an argument: '{letter}' in -{letter}")
             self._put(option, value)
 
     def _put(self, option: Option, value: str) -> None:
@@ -277,20 +321,27 @@ class _Parser:
             raise self._wrong(f'invalid argument "{value}" for "{option.label}" flag: {error}') from None
 
     def _wrong(self, message: str) -> UsageError:
-        return UsageError(message, code=125, usage=self._command.usage, path=self._command.path)
+        return UsageError(message, code=125, usage=self._command.usage(self._path), path=self._path)
 
 
-def _check_count(command: Command, count: int) -> None:
+def _check_count(command: Command, count: int, path: str) -> None:
     least, most = command.least, command.most
     if count >= least and (most is None or count <= most):
         return
+    hint = "Run"
     if most == 0:
         wanted = "accepts no arguments"
     elif least == most:
-        wanted = f"requires {least} argument{'s' if least != 1 else ''}"
-    elif count < least:
-        wanted = f"requires at least {least} argument{'s' if least != 1 else ''}"
+        wanted = f"requires {_arguments(least)}"
+    elif most is None:
+        wanted, hint = f"requires at least {_arguments(least)}", "See"  # Docker's word in this one case
+    elif least == 0:
+        wanted = f"requires at most {_arguments(most)}"
     else:
-        wanted = f"accepts at most {most} argument{'s' if most != 1 else ''}"
-    message = f"sealane: 'sealane {command.path}' {wanted}"
-    raise UsageError(message, code=1, usage=command.usage, path=command.path)
+        wanted = f"requires at least {least} and at most {_arguments(most)}"
+    message = f"sealane: 'sealane {path}' {wanted}"
+    raise UsageError(message, code=1, usage=command.usage(path), path=path, hint=hint)
+
+
+def _arguments(count: int) -> str:
+    return f"{count} argument{'s' if count != 1 else ''}"

@@ -6,17 +6,20 @@ import shutil
 import textwrap
 
 from sealane.cli import verbs
-from sealane.cli.grammar import Command, Option
-from sealane.cli.main import GLOBAL_OPTIONS, load
+from sealane.cli.failures import Failure
+from sealane.cli.global_options import GLOBAL_OPTIONS
+from sealane.cli.verbs import load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from sealane.cli.grammar import Command, Option
 
-def command_help(command: Command) -> str:
-    """The page of one command."""
-    parts = [f"Usage:  sealane {command.usage}", command.help]
+
+def command_help(command: Command, name: str) -> str:
+    """The page of one command that was typed as *name*."""
+    parts = [f"Usage:  sealane {command.usage(name)}", command.help]
     if command.aliases:
         parts.append("Aliases:\n  " + ", ".join(f"sealane {alias}" for alias in command.aliases))
     if command.options:
@@ -25,14 +28,16 @@ def command_help(command: Command) -> str:
 
 
 def help_for(words: list[str]) -> str:
-    """The page for ``sealane help WORDS``: a command's, a group's, or the first page."""
-    if words:
-        target, _ = verbs.find(words)
-        if target:
-            return command_help(load(target))
-        if words[0] in verbs.GROUPS:
-            return _group_help(words[0])
-    return _root_help()
+    """The page for ``sealane help WORDS``: a command's, a group's, or the first page. Raises Failure."""
+    if not words:
+        return _root_help()
+    target, name = verbs.find(words)
+    rest = words[name.count(" ") + 1 :]
+    if target and not rest:
+        return command_help(load(target), name)
+    if words == [name] and name in verbs.GROUPS:
+        return _group_help(name)
+    raise Failure(f"unknown help topic: {(rest or words[-1:])[0]}")
 
 
 def options_text(options: Sequence[Option]) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 
-from sealane.cli.failures import Failure
-from sealane.cli.main import describe
+from sealane.cli.failures import Failure, describe
 from sealane.client.errors import ApiError
 
 TYPE_CHECKING = False

@@ -11,27 +11,18 @@ import sys
 
 from sealane import VERSION
 from sealane.cli import verbs
-from sealane.cli.failures import Failure, UsageError
-from sealane.cli.grammar import Command, HelpAsked, Option, parse, switch, text
-from sealane.client.errors import ApiError
+from sealane.cli.failures import Failure, UsageError, describe
+from sealane.cli.global_options import GLOBAL_OPTIONS, LOG_LEVELS
+from sealane.cli.grammar import Command, HelpAsked, parse
 from sealane.errors import SealaneError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Final, NoReturn
+    from typing import NoReturn
 
     from sealane.cli.app import App
     from sealane.cli.grammar import Args
-
-GLOBAL_OPTIONS: Final[tuple[Option, ...]] = (
-    text("config", "", "Where the client's configuration lies (credentials for registries)"),
-    text("context", "c", "Only the context named default exists", default="default"),
-    switch("debug", "D", "Show a traceback when something unexpected fails"),
-    text("host", "H", "Address of the engine: unix:///path or tcp://host:port"),
-    text("log-level", "l", "Accepted and without effect", default="info"),
-    switch("version", "v", "Print the version and quit"),
-)
 
 
 def main() -> NoReturn:
@@ -62,12 +53,13 @@ def run(argv: Sequence[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except Failure as error:
+        sys.stderr.write(error.message + "\n")
+        return error.code
 
 
 def _dispatch(argv: list[str]) -> int:
-    root = Command(
-        "", "COMMAND", "A container engine whose subject is the network", _unused, GLOBAL_OPTIONS, passes_on=True
-    )
+    root = Command("", "COMMAND [ARG...]", "", _unused, GLOBAL_OPTIONS, passes_on=True)
     try:
         given = parse(root, argv)
     except HelpAsked:
@@ -78,37 +70,42 @@ def _dispatch(argv: list[str]) -> int:
         return 0
     if not words or words[0] == "help":
         return _help(words[1:])
-    if given.text("context") != "default":
-        raise Failure(
-            f'context "{given.text("context")}": not found; Sealane has no contexts, use --host or DOCKER_HOST'
-        )
-    target, count = verbs.find(words)
+    _check_globals(given)
+    target, name = verbs.find(words)
     if not target:
-        return _unknown(words, count)
-    command = load(target)
-    return _call(command, given, ["--", *words[count:]] if command.verbatim else words[count:])
+        return _unknown(words, name)
+    command = verbs.load(target)
+    rest = words[name.count(" ") + 1 :]
+    return _call(command, given, name, ["--", *rest] if command.verbatim else rest)
 
 
-def load(target: str) -> Command:
-    """Import the command that a ``module:ATTRIBUTE`` of the table names."""
-    module, _, attribute = target.partition(":")
-    # importlib.import_module would do the same, and importing importlib costs half a millisecond.
-    command = getattr(__import__(f"sealane.cli.commands.{module}", fromlist=[attribute]), attribute)
-    assert isinstance(command, Command)
-    return command
+def _check_globals(given: Args) -> None:
+    context = given.text("context") if given.given("context") else os.environ.get("DOCKER_CONTEXT") or "default"
+    if context != "default" and not given.given("host"):
+        raise Failure(
+            f'Failed to initialize: context "{context}": context not found: Sealane has no contexts, '
+            "use --host or DOCKER_HOST"
+        )
+    if given.text("log-level") not in LOG_LEVELS:
+        raise Failure(f"Unable to parse logging level: {given.text('log-level')}")
+    if any(given.given(option.name) for option in GLOBAL_OPTIONS if option.name.startswith("tls")):
+        raise Failure("Failed to initialize: TLS is not supported, use a unix:// or tcp:// address without --tls")
 
 
-def _call(command: Command, given: Args, argv: list[str]) -> int:
+def _call(command: Command, given: Args, name: str, argv: list[str]) -> int:
     from sealane.cli.app import App
 
     try:
-        args = parse(command, argv)
+        args = parse(command, argv, name)
     except HelpAsked:
         from sealane.cli.help import command_help
 
-        sys.stdout.write(command_help(command))
+        sys.stdout.write(command_help(command, name))
         return 0
-    app = App(given.text("host") or None, os.environ)
+    for note in args.notes:
+        sys.stdout.write(note + "\n")
+    environ = {**os.environ, "DOCKER_CONFIG": given.text("config")} if given.given("config") else os.environ
+    app = App(given.text("host") or None, environ)
     try:
         return command.run(app, args)
     except (UsageError, BrokenPipeError):
@@ -121,29 +118,25 @@ def _call(command: Command, given: Args, argv: list[str]) -> int:
 
 
 def _failure(app: App, command: Command, error: SealaneError) -> int:
-    code = error.code if isinstance(error, Failure) else command.error_code
+    code, plain = (error.code, error.plain) if isinstance(error, Failure) else (command.error_code, False)
     message = describe(error)
-    if message and command.error_code == 125 and not getattr(error, "plain", False):
+    if message and command.error_code == 125 and not plain:
         message = f"sealane: {message}\n\nRun 'sealane {command.path} --help' for more information"
     if message:
         app.complain(message)
     return code
 
 
-def describe(error: SealaneError) -> str:
-    """The line that tells of *error*: the engine's refusals are marked as such, as Docker's client marks them."""
-    return f"Error response from daemon: {error.message}" if isinstance(error, ApiError) else error.message
-
-
 def _os_error_text(error: OSError) -> str:
-    return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
+    reason = (error.strerror or str(error)).lower()
+    return f"open {error.filename}: {reason}" if error.filename else reason
 
 
 def _usage_failure(error: UsageError) -> int:
     lines = [error.message, ""]
     if error.usage:
         lines += [f"Usage:  sealane {error.usage}", ""]
-    lines.append(f"Run '{' '.join(filter(None, ('sealane', error.path)))} --help' for more information")
+    lines.append(f"{error.hint} '{' '.join(filter(None, ('sealane', error.path)))} --help' for more information")
     sys.stdout.flush()
     sys.stderr.write("\n".join(lines) + "\n")
     return error.code
@@ -156,27 +149,32 @@ def _help(words: list[str]) -> int:
     return 0
 
 
-def _unknown(words: list[str], count: int) -> int:
+def _unknown(words: list[str], name: str) -> int:
+    if words[0] in verbs.GROUPS and (len(words) == 1 or words[1].startswith("-")):
+        return _lone_group(words)
     group = words[0] if words[0] in verbs.GROUPS else ""
-    if group and (len(words) == 1 or words[1] in ("--help", "-h")):
-        if len(words) > 1:
-            return _help([group])
-        from sealane.cli.help import help_for
-
-        sys.stderr.write(help_for([group]))
-        return 0
-    if group and words[1].startswith("-"):
-        raise UsageError(f"unknown flag: {words[1]}", code=125, usage=f"{group} COMMAND", path=group)
     if words[0] in verbs.LATER:
         raise UsageError(
             f"sealane: '{words[0]}' is not there yet; use docker with DOCKER_HOST at Sealane's socket or another tool"
         )
-    name = " ".join(words[:count])
     raise UsageError(f"sealane: unknown command: sealane {name}", usage=group, path=group)
 
 
+def _lone_group(words: list[str]) -> int:
+    """``sealane network``, ``sealane network --help``, ``sealane network --foo``."""
+    from sealane.cli.help import help_for
+
+    group = words[0]
+    try:
+        parse(Command(group, "", "", _unused, passes_on=True), words[1:])
+    except HelpAsked:
+        return _help([group])
+    sys.stderr.write(help_for([group]))
+    return 0
+
+
 def _unused(app: App, args: Args) -> int:
-    raise AssertionError("the root has no action of its own")
+    raise AssertionError("has no action of its own")
 
 
 if __name__ == "__main__":

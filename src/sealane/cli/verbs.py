@@ -1,4 +1,4 @@
-"""The table of verbs: where each command lives. Pure data; no command is imported here.
+"""The table of verbs: where each command lives, and how it is loaded. Importing this module imports no command.
 
 A value is ``module:ATTRIBUTE`` below ``sealane.cli.commands``, where the attribute is a :class:`grammar.Command`.
 """
@@ -9,6 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Final
+
+    from sealane.cli.grammar import Command
 
 _CONTAINER: Final = {
     "attach": "attach:ATTACH",
@@ -123,18 +125,24 @@ ALIASES: Final[Mapping[str, str]] = {
 LATER: Final = ("build", "commit", "login", "logout", "push", "search", "buildx", "swarm", "stack", "service", "node")
 
 
-def find(words: list[str]) -> tuple[str, int]:
-    """The target of the verb at the head of *words* and how many words it takes; ``("", n)`` for a lone group or
-    an unknown verb of n words."""
+def find(words: list[str]) -> tuple[str, str]:
+    """(target, name) of the verb at the head of *words*; the name is as typed, with aliases resolved.
+
+    The target is empty for a lone group, and for an unknown verb.
+    """
     group = GROUPS.get(words[0])
     if group is None:
-        return VERBS.get(words[0], ""), 1
+        return VERBS.get(words[0], ""), words[0]
     if len(words) == 1 or words[1].startswith("-"):
-        return "", 1
-    name = ALIASES.get(f"{words[0]} {words[1]}", "").partition(" ")[2] or words[1]
-    return group.get(name, ""), 2
+        return "", words[0]
+    name = f"{words[0]} {words[1]}"
+    name = ALIASES.get(name, name)
+    return group.get(name.partition(" ")[2], ""), name
 
 
-def summaries(table: Mapping[str, str]) -> list[tuple[str, str]]:
-    """(verb, target) of a table in the order of the alphabet."""
-    return sorted(table.items())
+def load(target: str) -> Command:
+    """Import the command that a ``module:ATTRIBUTE`` of the table names."""
+    module, _, attribute = target.partition(":")
+    # importlib.import_module would do the same, and importing importlib costs half a millisecond.
+    command: Command = getattr(__import__(f"sealane.cli.commands.{module}", fromlist=[attribute]), attribute)
+    return command

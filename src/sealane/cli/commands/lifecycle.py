@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from sealane.cli.failures import Failure
+from sealane.cli.failures import Failure, describe
 from sealane.cli.grammar import Command, number, text
-from sealane.cli.main import describe
 from sealane.client.engine import path
 from sealane.client.errors import ApiError
 

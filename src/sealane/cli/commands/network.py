@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from sealane.cli.environment import pairs
+from sealane.cli.failures import describe
 from sealane.cli.grammar import Command, csv, many, number, switch, text
-from sealane.cli.main import describe
 from sealane.client.engine import path
 from sealane.client.errors import ApiError
 

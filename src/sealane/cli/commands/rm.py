@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sealane.cli.failures import describe
 from sealane.cli.grammar import Command, switch
-from sealane.cli.main import describe
 from sealane.client.engine import path
 from sealane.client.errors import ApiError
 

@@ -9,8 +9,8 @@ import sys
 import threading
 import time
 
+from sealane.cli.failures import describe
 from sealane.cli.grammar import Command, switch
-from sealane.cli.main import describe
 from sealane.cli.output import Listing, format_option
 from sealane.cli.usage import usage_of
 from sealane.client.engine import path

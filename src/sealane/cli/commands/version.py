@@ -6,9 +6,8 @@ import os
 import sys
 
 from sealane import VERSION as CLIENT_VERSION
-from sealane.cli.failures import Failure
+from sealane.cli.failures import Failure, describe
 from sealane.cli.grammar import Command
-from sealane.cli.main import describe
 from sealane.cli.output import inspect_format_option
 from sealane.client.engine import API_VERSION
 from sealane.errors import SealaneError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sealane.cli.commands.network_ls import natural
 from sealane.cli.environment import labels, pairs
+from sealane.cli.failures import describe
 from sealane.cli.grammar import Command, many, switch, text
-from sealane.cli.main import describe
 from sealane.cli.output import Listing, filter_option, format_option, label_of, labels_text, parse_filters
 from sealane.client.engine import filters_query, path
 from sealane.client.errors import ApiError
