@@ -10,10 +10,15 @@ Making them takes about a minute; the result is kept in the user's cache::
     └── centos.tar.gz
 
 A half-made cache is never seen: the folder is renamed into place.
+
+scripts/make-images                      only make them, and print the folder
+scripts/make-images --push 5050          put them into the registry on that port of loopback, as Docker Hub's
+scripts/make-images --archive FILE       write an archive for ``sealane load`` or ``docker load``
 """
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import hashlib
 import io
@@ -146,7 +151,7 @@ def _debian(root: Path, to: Path) -> None:
     if done.returncode:
         raise RuntimeError(f"debootstrap failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     left_out = [f"--exclude={pattern}" for pattern in _LEFT_OUT]
-    how = "--create --numeric-owner --sort=name --xattrs --anchored".split()
+    how = ["--create", "--numeric-owner", "--sort=name", "--xattrs", "--anchored"]
     command = ["tar", *how, *left_out, "-C", str(root), "."]
     with to.open("wb") as out:
         packing = subprocess.Popen(command, stdout=subprocess.PIPE)
@@ -193,3 +198,21 @@ def archive(images: Mapping[str, BuiltImage]) -> bytes:
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
     return out.getvalue()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--push", metavar="PORT", type=int)
+    parser.add_argument("--archive", metavar="FILE", type=Path)
+    options = parser.parse_args()
+    made = make()
+    if options.push:
+        made.push(Registry(Path(), port=options.push))
+    if options.archive:
+        options.archive.write_bytes(made.archive(BUSYBOX, CENTOS))
+    print(made.folder)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

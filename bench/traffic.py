@@ -1,0 +1,77 @@
+"""What containers get from their network: names by dnsperf, bytes by iperf3, both run inside the containers' network
+namespaces by nsenter, so that every engine runs the very same programs."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import tempfile
+import time
+from typing import Final
+
+from bench.lifecycle import Sample
+from bench.target import Target
+
+_SECONDS: Final = 4
+_WAIT_S: Final = 10
+
+
+def resolver(target: Target) -> Sample:
+    """A neighbour's name, asked for at 127.0.0.11: queries/s under load, and microseconds when asked one by one."""
+    with target.own_network() as network, target.running(1, network) as (asker,):
+        neighbour = target.create(network)
+        target.start(neighbour)
+        try:
+            name = target.wire.call("GET", f"/containers/{neighbour}/json")["Name"].lstrip("/")
+            pid = target.pid(asker)
+            return {
+                "resolver": _dnsperf(pid, name, "Queries per second", "-c8", "-q64"),
+                "resolver latency": _dnsperf(pid, name, "Average Latency", "-c1", "-q1") * 1e6,
+            }
+        finally:
+            target.remove(neighbour)
+
+
+def _dnsperf(pid: int, name: str, figure: str, *options: str) -> float:
+    with tempfile.NamedTemporaryFile("w", suffix=".queries") as questions:
+        questions.write(f"{name} A\n")
+        questions.flush()
+        command = ["dnsperf", "-s127.0.0.11", f"-d{questions.name}", f"-l{_SECONDS}", *options]
+        out = _inside(pid, *command)
+    codes = re.search(r"Response codes: +(.*)", out)
+    if codes is None or not codes[1].startswith("NOERROR"):
+        raise RuntimeError(f"the resolver does not know {name}: {out}")
+    found = re.search(rf"{figure}[^:]*: +([0-9.]+)", out)
+    if found is None:
+        raise RuntimeError(f"dnsperf says nothing about {figure}: {out}")
+    return float(found[1])
+
+
+def throughput(target: Target) -> Sample:
+    """TCP between two containers of one network; Gbit/s."""
+    with target.own_network() as network, target.running(2, network) as (server, client):
+        address = target.address_of(server, network)
+        serving = ["nsenter", "-t", str(target.pid(server)), "-n", "iperf3", "-s", "-1"]
+        with subprocess.Popen(serving, stdout=subprocess.DEVNULL) as listening:
+            try:
+                return {"TCP": _iperf(target.pid(client), address)}
+            finally:
+                listening.terminate()
+
+
+def _iperf(pid: int, address: str) -> float:
+    deadline = time.monotonic() + _WAIT_S
+    while True:
+        try:
+            report = json.loads(_inside(pid, "iperf3", "-c", address, f"-t{_SECONDS}", "-J"))
+            return float(report["end"]["sum_received"]["bits_per_second"]) / 1e9
+        except subprocess.CalledProcessError:  # the server is not there yet
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def _inside(pid: int, *command: str) -> str:
+    done = subprocess.run(["nsenter", "-t", str(pid), "-n", *command], check=True, capture_output=True, text=True)
+    return done.stdout
