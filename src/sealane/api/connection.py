@@ -27,7 +27,7 @@ from sealane.api.errors import HeadTooLarge, TooSlow
 from sealane.api.http import App, Reply, Request, Response, Stream, TakeOver
 from sealane.api.iterating import closing
 from sealane.api.query import Query
-from sealane.errors import InvalidArgument, SealaneError
+from sealane.errors import InvalidArgument, SealaneError, Unsupported
 
 log: Final = logging.getLogger(__name__)
 
@@ -40,11 +40,12 @@ LINGER_S: Final = 2.0
 
 
 class Connection:
-    """One client's connection. ``run`` is its whole life; cancelling it cuts the connection."""
+    """One client's connection. ``run`` is its whole life; cancelling it cuts the connection.
 
-    def __init__(
-        self, duplex: Duplex, app: App, *, headers: tuple[tuple[bytes, bytes], ...], head_timeout_s: float
-    ) -> None:
+    *headers* are the lines that every reply carries, each with its line end.
+    """
+
+    def __init__(self, duplex: Duplex, app: App, *, headers: bytes, head_timeout_s: float) -> None:
         self._duplex = duplex
         self._app = app
         self._headers = headers
@@ -98,7 +99,7 @@ class Connection:
     async def _answer(self, head: h11.Request) -> Reply:
         try:
             request = self._request(head)
-        except SealaneError as error:  # the query string could not be read
+        except SealaneError as error:  # the version or the query string cannot be served
             return error_reply(error)
         return await self._app(request)
 
@@ -116,13 +117,15 @@ class Connection:
         except TimeoutError:
             raise TooSlow("the head of the request did not come in time") from None
         except h11.RemoteProtocolError as error:
-            if error.error_status_hint == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
-                raise HeadTooLarge(f"request line and headers are too large: the limit is {MAX_HEAD} bytes") from error
-            raise InvalidArgument(f"malformed HTTP request: {error}") from error
+            raise _malformed(error) from error
         return event if isinstance(event, h11.Request) else None
 
     def _request(self, head: h11.Request) -> Request:
+        if head.http_version not in (b"1.0", b"1.1"):
+            raise InvalidArgument("malformed HTTP request: unsupported protocol version")
         path, _, query = head.target.decode("latin-1").partition("?")
+        if not path.startswith("/") and "://" in path:  # the form that is meant for proxies, RFC 9112 section 3.2.2
+            path = "/" + path.split("/", 3)[3] if path.count("/") > 2 else "/"
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
         self._method = head.method.decode("latin-1")
         return Request(self._method, path, Query(query), headers, _RequestBody(self))
@@ -132,12 +135,12 @@ class Connection:
         if self._http.their_state is not h11.SEND_BODY:
             return b""
         if self._http.they_are_waiting_for_100_continue:
-            self._write(h11.InformationalResponse(status_code=100, headers=[]))
+            self._write(h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue"))
         try:
             while (event := self._http.next_event()) is h11.NEED_DATA:
                 self._http.receive_data(await self._duplex.read())
         except h11.RemoteProtocolError as error:
-            raise InvalidArgument(f"malformed request body: {error}") from error
+            raise InvalidArgument(f"malformed request body: {_problem(error)}") from error
         return bytes(event.data) if isinstance(event, h11.Data) else b""
 
     async def _next_cycle(self) -> bool:
@@ -173,23 +176,18 @@ class Connection:
         if isinstance(reply, Stream):
             await self._send_stream(reply)
             return
-        extra = [(name.encode(), value.encode()) for name, value in reply.headers]
-        if reply.media:
-            extra.append((b"Content-Type", reply.media.encode()))
+        framing = []
         if reply.status >= 200 and reply.status not in (204, 304):
-            extra.append((b"Content-Length", str(len(reply.body)).encode()))
-        self._write(
-            self._response(reply.status, extra),
-            *([h11.Data(reply.body)] if reply.body and self._method != "HEAD" else ()),
-            h11.EndOfMessage(),
-        )
+            framing.append((b"Content-Length", b"%d" % len(reply.body)))
+        parts = [self._response(reply, reply.status, framing)]
+        if reply.body and self._method != "HEAD":
+            parts.append(self._http.send(h11.Data(reply.body)) or b"")
+        parts.append(self._http.send(h11.EndOfMessage()) or b"")
+        self._duplex.write(b"".join(parts))
         await self._duplex.drain()
 
     async def _send_stream(self, reply: Stream) -> None:
-        extra = [(name.encode(), value.encode()) for name, value in reply.headers]
-        if reply.media:
-            extra.append((b"Content-Type", reply.media.encode()))
-        self._write(self._response(200, extra))
+        self._duplex.write(self._response(reply, 200, []))
         self.idle = True  # nothing is lost when a stream is cut
         try:
             async with self._duplex.until_gone(), closing(reply.chunks):
@@ -214,7 +212,7 @@ class Connection:
         if reply.upgrade:
             lines += ["Connection: Upgrade", "Upgrade: tcp"]
         head = "\r\n".join(lines).encode() + b"\r\n"
-        self._duplex.write(head + b"".join(name + b": " + value + b"\r\n" for name, value in self._headers) + b"\r\n")
+        self._duplex.write(head + self._headers + b"\r\n")
         await reply.conversation(self._duplex)
         await self._linger()
 
@@ -236,15 +234,20 @@ class Connection:
 
     # -- bytes -----------------------------------------------------------------------------------------------------
 
-    def _response(self, status: int, extra: list[tuple[bytes, bytes]]) -> h11.Response:
-        headers = [*self._headers, (b"Date", _date(int(time.time()))), *extra]
+    def _response(self, reply: Response | Stream, status: int, framing: list[tuple[bytes, bytes]]) -> bytes:
+        """The head of a reply. h11 gets what frames it; checking our own constant lines each time would cost more."""
         if self._closing:
-            headers.append((b"Connection", b"close"))
-        return h11.Response(status_code=status, headers=headers, reason=_reason(status))
+            framing.append((b"Connection", b"close"))
+        head = self._http.send(h11.Response(status_code=status, headers=framing, reason=_reason(status))) or b""
+        lines = [head[:-2], self._headers, _date(int(time.time()))]
+        if reply.media:
+            lines.append(b"Content-Type: " + reply.media.encode() + b"\r\n")
+        lines += [f"{name}: {value}\r\n".encode() for name, value in reply.headers]
+        lines.append(b"\r\n")
+        return b"".join(lines)
 
-    def _write(self, *events: h11.Event) -> None:
-        parts = [data for event in events if (data := self._http.send(event))]
-        self._duplex.write(b"".join(parts))
+    def _write(self, event: h11.Event) -> None:
+        self._duplex.write(self._http.send(event) or b"")
 
 
 class _RequestBody:
@@ -258,9 +261,24 @@ class _RequestBody:
             yield chunk
 
 
+def _malformed(error: h11.RemoteProtocolError) -> SealaneError:
+    """What is wrong with a request's head."""
+    match error.error_status_hint:
+        case HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
+            return HeadTooLarge(f"request line and headers are too large: the limit is {MAX_HEAD} bytes")
+        case HTTPStatus.NOT_IMPLEMENTED:
+            return Unsupported(f"malformed HTTP request: {_problem(error)}")
+    return InvalidArgument(f"malformed HTTP request: {_problem(error)}")
+
+
+def _problem(error: h11.RemoteProtocolError) -> str:
+    """h11's words without the bytes that it quotes."""
+    return str(error).partition(": bytearray(")[0]
+
+
 @functools.lru_cache(maxsize=2)
 def _date(second: int) -> bytes:
-    return formatdate(second, usegmt=True).encode()
+    return f"Date: {formatdate(second, usegmt=True)}\r\n".encode()
 
 
 @functools.lru_cache(maxsize=64)

@@ -1,4 +1,4 @@
-"""The table of routes: method, path, the API version that brought it, and the handler. Pure.
+"""The table of routes: method, path and handler. Pure.
 
 Path patterns are literal segments and ``{name}``, which stands for one segment; ``{name*}`` stands for one or more
 (image names have slashes). Segments are compared before they are decoded, so an encoded slash stays inside its segment.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
@@ -16,7 +16,6 @@ from sealane.api.backend import Engine
 from sealane.api.errors import page_not_found
 from sealane.api.http import Reply, Request
 from sealane.api.versions import ApiVersion
-from sealane.errors import InvalidArgument
 
 Handler = Callable[[Engine, Request], Awaitable[Reply]]
 
@@ -30,7 +29,6 @@ class Route:
     method: str
     path: str
     handler: Handler
-    since: ApiVersion = field(default_factory=lambda: ApiVersion(1, 24))
     refused: str = ""
 
 
@@ -56,16 +54,13 @@ class Router:
     def find(self, method: str, path: str) -> Found:
         """The route for *path* as it was sent, with or without a version in front.
 
-        Raises NotFound when there is none, and InvalidArgument for a version that is not served or too old for it.
+        A route answers at every version that is served, also below the one that brought it, as in Docker.
+        Raises NotFound when there is none, and InvalidArgument for a version that is not served.
         """
         segment, slash, rest = path[1:].partition("/")
         versioned = bool(slash) and re.match(r"^v[0-9.]+$", segment) is not None
         route, params = self._match(method, "/" + rest if versioned else path)
         version = (ApiVersion.of_segment(segment) if versioned else None) or ApiVersion.newest()
-        if version < route.since:
-            raise InvalidArgument(
-                f'{method} "{path}" requires API version {route.since}, but the Docker daemon API version is {version}'
-            )
         return Found(route, params, version)
 
     def _match(self, method: str, path: str) -> tuple[Route, dict[str, str]]:

@@ -41,11 +41,9 @@ class ApiServer:
     ) -> None:
         self._app = Application(engine, router, now_ns)
         self._headers = (
-            (b"Api-Version", str(MAXIMUM).encode()),
-            (b"Docker-Experimental", b"false"),
-            (b"Ostype", b"linux"),
-            (b"Server", f"Sealane/{version} (linux)".encode()),
-        )
+            f"Api-Version: {MAXIMUM}\r\nDocker-Experimental: false\r\nOstype: linux\r\n"
+            f"Server: Sealane/{version} (linux)\r\n"
+        ).encode()
         self._head_timeout_s = head_timeout_s
         self._grace_s = grace_s
         self._connections: dict[asyncio.Task[None], Connection] = {}

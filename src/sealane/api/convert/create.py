@@ -168,6 +168,7 @@ def _check_conflicts(request: ContainerRequest) -> None:
 def _asked(body: CreateBody, host: HostConfig, mode: str) -> Asked:
     """The request as inspect will give it back: with our defaults in the fields that were left empty."""
     config = Config(**{name: getattr(body, name) for name in CONFIG_FIELDS})
+    config.Volumes = config.Volumes or None
     shown = msgspec.structs.replace(
         host,
         NetworkMode=mode,
@@ -178,6 +179,8 @@ def _asked(body: CreateBody, host: HostConfig, mode: str) -> Asked:
         Runtime=host.Runtime or "runc",
         OomKillDisable=bool(host.OomKillDisable),
         ConsoleSize=[*host.ConsoleSize, 0, 0][:2],
+        PidsLimit=host.PidsLimit if (host.PidsLimit or 0) > 0 else None,
+        MemorySwappiness=None if host.MemorySwappiness == -1 else host.MemorySwappiness,
         Tmpfs=host.Tmpfs or UNSET,
         Sysctls=host.Sysctls or UNSET,
         Mounts=host.Mounts or UNSET,

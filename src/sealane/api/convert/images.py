@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from msgspec import UNSET
+from typing import Final
+
+from msgspec import UNSET, UnsetType
 
 from sealane.api.backend import HistoryEntry, Image
 from sealane.api.convert.times import NEVER, parse_stamp, stamp
 from sealane.api.schema import image as wire
 from sealane.api.schema.decode import decode
+from sealane.api.versions import ApiVersion
 from sealane.engine.model import RemovedImage
+
+_ONE_SIZE: Final = ApiVersion(1, 44)
 
 
 def blob_of(image: Image) -> wire.ImageBlob:
@@ -21,7 +26,7 @@ def created_ns(image: Image) -> int:
     return parse_stamp(blob_of(image).created) or 0
 
 
-def summary(image: Image, containers: int = -1) -> wire.ImageSummary:
+def summary(image: Image, version: ApiVersion, containers: int = -1) -> wire.ImageSummary:
     """One entry of ``GET /images/json``."""
     return wire.ImageSummary(
         Containers=containers,
@@ -32,10 +37,11 @@ def summary(image: Image, containers: int = -1) -> wire.ImageSummary:
         RepoDigests=list(image.repo_digests),
         RepoTags=list(image.tags),
         Size=image.size,
+        VirtualSize=_virtual_size(image, version),
     )
 
 
-def inspected(image: Image) -> wire.Image:
+def inspected(image: Image, version: ApiVersion) -> wire.Image:
     """``GET /images/{name}/json``. ContainerConfig is sent at every version: docker-compose 1.29 cannot do without."""
     blob = blob_of(image)
     moment = parse_stamp(blob.created)
@@ -54,8 +60,14 @@ def inspected(image: Image) -> wire.Image:
         Variant=blob.variant or UNSET,
         Os=blob.os,
         Size=image.size,
+        VirtualSize=_virtual_size(image, version),
         RootFS=wire.RootFS(Layers=list(blob.rootfs.diff_ids or []) if blob.rootfs else UNSET),
     )
+
+
+def _virtual_size(image: Image, version: ApiVersion) -> int | UnsetType:
+    """The same as ``Size``, until API 1.44 took it away."""
+    return image.size if version < _ONE_SIZE else UNSET
 
 
 def history_line(entry: HistoryEntry) -> wire.HistoryLine:

@@ -45,14 +45,14 @@ def mount_requests(body: CreateBody, host: HostConfig) -> tuple[MountRequest, ..
 
 def check_volume_name(name: str) -> None:
     """Docker's rule for names of local volumes. Raises InvalidArgument."""
+    if len(name) == 1:
+        raise InvalidArgument(
+            f"create {name}: volume name is too short, names should be at least two alphanumeric characters"
+        )
     if not _VOLUME_NAME.match(name):
         raise InvalidArgument(
             f'create {name}: "{name}" includes invalid characters for a local volume name, only '
             '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'
-        )
-    if len(name) == 1:
-        raise InvalidArgument(
-            f"create {name}: volume name is too short, names should be at least two alphanumeric characters"
         )
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
+from msgspec import UNSET
+
 from sealane.api.convert.times import NEVER
 from sealane.api.schema.network import (
     IPAM,
@@ -9,22 +14,29 @@ from sealane.api.schema.network import (
     IPAMConfig,
     IPAMStatus,
     KernelObject,
+    KernelObjects,
     Network,
     NetworkContainer,
     NetworkCreate,
     NetworkStatus,
     SubnetStatus,
 )
+from sealane.api.versions import ApiVersion
 from sealane.engine.model import KernelObject as EngineObject
 from sealane.engine.model import NetworkView
-from sealane.errors import InvalidArgument
+from sealane.errors import Forbidden, InvalidArgument
 from sealane.network.spec import EndpointSpec, IpamRequest, NetworkRequest, NetworkSpec, Subnet
+
+_BRIEF_LIST: Final = ApiVersion(1, 28)
+_IPV4_SHOWN: Final = ApiVersion(1, 48)
 
 
 def network_request(body: NetworkCreate) -> NetworkRequest:
-    """``POST /networks/create``. Raises InvalidArgument for a name that is missing."""
+    """``POST /networks/create``. Raises InvalidArgument for a name that is missing, Forbidden for swarm's."""
     if not body.Name.strip():
         raise InvalidArgument("invalid name: name is empty")
+    if body.Ingress:
+        raise Forbidden("Ingress network can only be global scope network")
     ipam = body.IPAM or IPAM()
     return NetworkRequest(
         name=body.Name,
@@ -50,29 +62,29 @@ def _pool_request(pool: IPAMConfig) -> IpamRequest:
     return IpamRequest(subnet=pool.Subnet, ip_range=pool.IPRange, gateway=pool.Gateway, aux=aux)
 
 
-def listed(view: NetworkView) -> Network:
-    """One entry of ``GET /networks``, which shows no containers."""
-    return _network(view.spec)
+def listed(view: NetworkView, version: ApiVersion) -> Network:
+    """One entry of ``GET /networks``, which shows no containers since API 1.28."""
+    return inspected(view, version) if version < _BRIEF_LIST else _network(view.spec, version)
 
 
-def inspected(view: NetworkView) -> Network:
-    """``GET /networks/{id}``."""
-    network = _network(view.spec)
+def inspected(view: NetworkView, version: ApiVersion, *, verbose: bool = False) -> Network:
+    """``GET /networks/{id}``. Numbers of addresses come with *verbose* (in Docker from API 1.52 on, always)."""
+    network = _network(view.spec, version)
     network.Containers = {endpoint.container: _container(endpoint) for endpoint in view.endpoints}
-    if view.ips_in_use:
+    if verbose and view.ips_in_use:
         subnets = {subnet: SubnetStatus(used, free) for subnet, (used, free) in view.ips_in_use.items()}
         network.Status = NetworkStatus(IPAMStatus(subnets))
     return network
 
 
-def _network(spec: NetworkSpec) -> Network:
+def _network(spec: NetworkSpec, version: ApiVersion) -> Network:
     bare = spec.driver in ("host", "null", "none")
     return Network(
         Name=spec.name,
         Id=spec.id,
         Created=spec.created or NEVER,
         Driver="null" if spec.driver == "none" else spec.driver,
-        EnableIPv4=spec.ipv4,
+        EnableIPv4=UNSET if version < _IPV4_SHOWN else spec.ipv4,
         EnableIPv6=spec.ipv6,
         IPAM=IPAM(
             Driver=spec.ipam_driver,
@@ -107,5 +119,6 @@ def _container(endpoint: EndpointSpec) -> NetworkContainer:
     )
 
 
-def kernel_object(item: EngineObject) -> KernelObject:
-    return KernelObject(item.kind, item.name, item.describe, item.command)
+def kernel_objects(items: Iterable[EngineObject]) -> KernelObjects:
+    """What a network holds, or would hold, in the kernel."""
+    return KernelObjects([KernelObject(item.kind, item.name, item.describe, item.command) for item in items])

@@ -18,7 +18,6 @@ from sealane.api.http import Reply, Request, empty, json_reply
 from sealane.api.router import Route
 from sealane.api.schema.container import CreateAnswer, CreateBody, UpdateAnswer, UpdateBody
 from sealane.api.schema.container_view import Change, ContainersPruned, Top
-from sealane.api.versions import ApiVersion
 from sealane.errors import InvalidArgument, NotFound
 
 
@@ -65,7 +64,7 @@ def _descends(images: dict[str, Image], name: str, ancestors: set[str]) -> bool:
 async def create(engine: Engine, request: Request) -> Reply:
     platform = check_platform(request.query.text("platform"))
     body = await request.json(CreateBody)
-    asked = container_request(body, request.query.text("name"), request.version, os.cpu_count() or 1)
+    asked = container_request(body, request.query.text("name"), request.version, len(os.sched_getaffinity(0)))
     if platform:
         image = blob_of(engine.images.get(asked.image))
         if not matches_platform(platform, image):
@@ -98,11 +97,12 @@ async def restart(engine: Engine, request: Request) -> Reply:
 
 async def kill(engine: Engine, request: Request) -> Reply:
     signal = request.query.text("signal") or "SIGKILL"
-    engine.containers.resolve(request.params["id"])
+    ref = request.params["id"]
     try:
+        engine.containers.resolve(ref)
         check_signal(signal)
-    except InvalidArgument as error:
-        raise InvalidArgument(f"cannot kill container: {request.params['id']}: {error.message}") from None
+    except (NotFound, InvalidArgument) as error:
+        raise type(error)(f"cannot kill container: {ref}: {error.message}") from None
     await engine.containers.kill(request.params["id"], signal)
     return empty()
 
@@ -140,7 +140,7 @@ async def rename(engine: Engine, request: Request) -> Reply:
 async def update(engine: Engine, request: Request) -> Reply:
     body = await request.json(UpdateBody)
     view = engine.containers.view(request.params["id"])
-    resources, policy, asked = updated(view, body, os.cpu_count() or 1)
+    resources, policy, asked = updated(view, body, len(os.sched_getaffinity(0)))
     said = await engine.containers.update(view.id, resources, policy, asked)
     return json_reply(UpdateAnswer(list(said) or None))
 
@@ -187,7 +187,7 @@ async def prune(engine: Engine, request: Request) -> Reply:
 ROUTES: Final = (
     Route("GET", "/containers/json", index),
     Route("POST", "/containers/create", create),
-    Route("POST", "/containers/prune", prune, ApiVersion(1, 25)),
+    Route("POST", "/containers/prune", prune),
     Route("GET", "/containers/{id}/json", inspect),
     Route("GET", "/containers/{id}/top", top),
     Route("GET", "/containers/{id}/changes", changes),

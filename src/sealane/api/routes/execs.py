@@ -25,7 +25,7 @@ async def create(engine: Engine, request: Request) -> Reply:
 
 
 async def start(engine: Engine, request: Request) -> Reply:
-    body = await request.optional_json(ExecStart)
+    body = await request.json(ExecStart)
     view = engine.execs.view(request.params["id"])
     size = convert.console_size(body.ConsoleSize, body.Tty)
     if body.Detach:

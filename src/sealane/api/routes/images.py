@@ -38,23 +38,23 @@ async def index(engine: Engine, request: Request) -> Reply:
         before=engine.images.get(before[-1]) if before else None,
         since=engine.images.get(since[-1]) if since else None,
     )
-    shown = [entry for image in engine.images.all() if (entry := _entry(selection, image)) is not None]
+    shown = [entry for image in engine.images.all() if (entry := _entry(selection, image, request.version))]
     return json_reply(sorted(shown, key=lambda entry: entry.Created, reverse=True))
 
 
-def _entry(selection: selecting.Selection, image: Image) -> ImageSummary | None:
+def _entry(selection: selecting.Selection, image: Image, version: ApiVersion) -> ImageSummary | None:
     if not selection.wanted(image):
         return None
     names = selection.names(image)
     if names is None:
         return None
-    entry = convert.summary(image)
+    entry = convert.summary(image, version)
     entry.RepoTags, entry.RepoDigests = names
     return entry
 
 
 async def inspect(engine: Engine, request: Request) -> Reply:
-    return json_reply(convert.inspected(engine.images.get(request.params["name"])))
+    return json_reply(convert.inspected(engine.images.get(request.params["name"]), request.version))
 
 
 async def history(engine: Engine, request: Request) -> Reply:
@@ -210,7 +210,7 @@ ROUTES: Final = (
     Route("GET", "/images/get", save),
     Route("POST", "/images/create", create),
     Route("POST", "/images/load", load),
-    Route("POST", "/images/prune", prune, ApiVersion(1, 25)),
+    Route("POST", "/images/prune", prune),
     Route("GET", "/images/{name*}/get", save),
     Route("GET", "/images/{name*}/history", history),
     Route("GET", "/images/{name*}/json", inspect),
@@ -219,8 +219,8 @@ ROUTES: Final = (
     Route("DELETE", "/images/{name*}", remove),
     Route("POST", "/commit", commit, refused="not yet"),
     Route("POST", "/build", build, refused="not yet"),
-    Route("POST", "/build/prune", build_prune, ApiVersion(1, 31)),
-    Route("POST", "/session", session, ApiVersion(1, 31), refused="BuildKit sessions are not served"),
+    Route("POST", "/build/prune", build_prune),
+    Route("POST", "/session", session, refused="BuildKit sessions are not served"),
     Route("POST", "/grpc", session, refused="BuildKit sessions are not served"),
-    Route("GET", "/distribution/{name*}/json", distribution, ApiVersion(1, 30), refused="not yet"),
+    Route("GET", "/distribution/{name*}/json", distribution, refused="not yet"),
 )

@@ -19,7 +19,6 @@ from sealane.api.schema.network import (
     NetworkDisconnect,
     NetworksPruned,
 )
-from sealane.api.versions import ApiVersion
 from sealane.errors import InvalidArgument, NotFound
 
 _BOOLEAN: Final = re.compile(r"^(1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)?$")
@@ -28,7 +27,8 @@ _BOOLEAN: Final = re.compile(r"^(1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)?$
 async def index(engine: Engine, request: Request) -> Reply:
     filters = Filters.decode(request.query.text("filters"), selecting.ACCEPTED)
     selecting.check(filters)
-    return json_reply([convert.listed(view) for view in engine.networks.views() if selecting.matches(filters, view)])
+    wanted = [view for view in engine.networks.views() if selecting.matches(filters, view)]
+    return json_reply([convert.listed(view, request.version) for view in wanted])
 
 
 async def inspect(engine: Engine, request: Request) -> Reply:
@@ -40,10 +40,12 @@ async def inspect(engine: Engine, request: Request) -> Reply:
     view = engine.networks.view(request.params["id"])
     if scope not in ("", "local"):
         raise NotFound(f"network {request.params['id']} not found")
-    return json_reply(convert.inspected(view))
+    return json_reply(convert.inspected(view, request.version, verbose=request.query.flag("verbose")))
 
 
 async def create(engine: Engine, request: Request) -> Reply:
+    if request.query.flag("dry-run"):
+        return await dry_run(engine, request)
     body = await request.json(NetworkCreate)
     identifier, warning = await engine.networks.create(convert.network_request(body))
     return json_reply(NetworkCreated(identifier, warning), 201)
@@ -82,23 +84,29 @@ async def prune(engine: Engine, request: Request) -> Reply:
 
 async def kernel(engine: Engine, request: Request) -> Reply:
     found = await engine.networks.kernel(request.params["id"])
-    return json_reply([convert.kernel_object(item) for item in found])
+    return json_reply(convert.kernel_objects(found))
 
 
 async def dry_run(engine: Engine, request: Request) -> Reply:
+    """What creating the network would put into the kernel. It has its own path, which another engine refuses:
+
+    there, an unknown parameter of ``create`` would be passed over and the network made.
+    """
     body = await request.json(NetworkCreate)
     found = await engine.networks.dry_run(convert.network_request(body))
-    return json_reply([convert.kernel_object(item) for item in found])
+    return json_reply(convert.kernel_objects(found))
 
 
 ROUTES: Final = (
     Route("GET", "/networks", index),
+    Route("GET", "/networks/", index),
     Route("POST", "/networks/create", create),
-    Route("POST", "/networks/prune", prune, ApiVersion(1, 25)),
+    Route("POST", "/networks/prune", prune),
     Route("GET", "/networks/{id}", inspect),
     Route("DELETE", "/networks/{id}", remove),
     Route("POST", "/networks/{id}/connect", connect),
     Route("POST", "/networks/{id}/disconnect", disconnect),
+    Route("GET", "/networks/{id}/kernel", kernel),
     Route("GET", "/sealane/networks/{id}/kernel", kernel),
     Route("POST", "/sealane/networks/dry-run", dry_run),
 )

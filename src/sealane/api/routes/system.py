@@ -13,7 +13,6 @@ from sealane.api.http import Reply, Request, Response, json_reply
 from sealane.api.router import Route
 from sealane.api.schema.image import AuthAnswer, RegistryAuth
 from sealane.api.schema.system import DiskUsage
-from sealane.api.versions import ApiVersion
 from sealane.errors import InvalidArgument
 
 #: Builder-Version 1 tells the docker CLI that there is no BuildKit here.
@@ -52,7 +51,7 @@ async def usage(engine: Engine, request: Request) -> Reply:
     return json_reply(
         DiskUsage(
             LayersSize=sum(image.size for image in images),
-            Images=[image_summary(image, counts[image.id]) for image in images],
+            Images=[image_summary(image, request.version, counts[image.id]) for image in images],
             Containers=[container_summary(view, request.now_ns) for view in views] if "container" in wanted else [],
             Volumes=[volume(view, -1) for view in engine.volumes.views()] if "volume" in wanted else [],
             BuildCache=[],
@@ -73,6 +72,6 @@ ROUTES: Final = (
     Route("HEAD", "/_ping", ping),
     Route("GET", "/version", version),
     Route("GET", "/info", info),
-    Route("GET", "/system/df", usage, ApiVersion(1, 25)),
+    Route("GET", "/system/df", usage),
     Route("POST", "/auth", auth),
 )

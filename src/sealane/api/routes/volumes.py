@@ -26,7 +26,7 @@ async def index(engine: Engine, request: Request) -> Reply:
 
 
 async def create(engine: Engine, request: Request) -> Reply:
-    body = await request.optional_json(VolumeCreate)
+    body = await request.json(VolumeCreate)
     if body.ClusterVolumeSpec:
         raise InvalidArgument("cluster volumes are not served: this node is not a swarm manager")
     if body.Name:
@@ -56,7 +56,7 @@ async def prune(engine: Engine, request: Request) -> Reply:
 ROUTES: Final = (
     Route("GET", "/volumes", index),
     Route("POST", "/volumes/create", create),
-    Route("POST", "/volumes/prune", prune, ApiVersion(1, 25)),
+    Route("POST", "/volumes/prune", prune),
     Route("GET", "/volumes/{name}", inspect),
     Route("DELETE", "/volumes/{name}", remove),
 )

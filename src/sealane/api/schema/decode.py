@@ -18,7 +18,8 @@ from msgspec import inspect
 from sealane.errors import InvalidArgument
 
 T = TypeVar("T")
-Shaper = Callable[[Any], Any]
+#: None stands for "as it is".
+Shaper = Callable[[Any], Any] | None
 
 #: Nesting beyond this is nobody's request; msgspec itself goes far deeper.
 MAX_DEPTH: Final = 100
@@ -33,7 +34,10 @@ def decode(raw: bytes, kind: type[T]) -> T:
     if value is None:
         value = {}
     try:
-        return msgspec.convert(_shaper(cast(Hashable, kind))(value), kind)
+        if b"\\u0000" in raw:  # JSON has no other way to write it
+            _refuse_nul(value)
+        shape = _shaper(cast(Hashable, kind))
+        return msgspec.convert(value if shape is None else shape(value), kind)
     except (msgspec.ValidationError, RecursionError) as error:
         raise InvalidArgument(f"invalid JSON: {_type_problem(str(error))}") from None
 
@@ -71,23 +75,25 @@ def _build(info: inspect.Type) -> Shaper:
             return _list(info)
         case inspect.UnionType():
             return _union(info)
-        case inspect.StrType():
-            return _text
-    return _same
+    return None
 
 
-def _same(value: Any) -> Any:
-    return value
-
-
-def _text(value: Any) -> Any:
-    if isinstance(value, str) and "\0" in value:
+def _refuse_nul(value: Any) -> None:
+    """No name, path or word of ours can hold a NUL. Raises InvalidArgument."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _refuse_nul(key)
+            _refuse_nul(item)
+    elif isinstance(value, list):
+        for item in value:
+            _refuse_nul(item)
+    elif isinstance(value, str) and "\0" in value:
         raise InvalidArgument("invalid JSON: a text contains a NUL character")
-    return value
 
 
 def _struct(info: inspect.StructType) -> Shaper:
-    fields = {field.encode_name.lower(): (field.encode_name, _build(field.type)) for field in info.fields}
+    fields = {field.encode_name: (field.encode_name, _build(field.type)) for field in info.fields}
+    fields |= {name.lower(): known for name, known in fields.items()}
 
     def shape(value: Any) -> Any:
         if not isinstance(value, dict):
@@ -96,10 +102,10 @@ def _struct(info: inspect.StructType) -> Shaper:
         for key, item in value.items():
             if item is None:
                 continue
-            known = fields.get(key.lower())
+            known = fields.get(key) or fields.get(key.lower())
             if known is not None:
                 name, inner = known
-                shaped[name] = inner(item)
+                shaped[name] = item if inner is None else inner(item)
         return shaped
 
     return shape
@@ -109,9 +115,9 @@ def _map(info: inspect.DictType) -> Shaper:
     inner, zero = _build(info.value_type), _zero(info.value_type)
 
     def shape(value: Any) -> Any:
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) or not value:
             return value
-        return {_text(key): zero() if item is None else inner(item) for key, item in value.items()}
+        return {key: zero() if item is None else inner(item) if inner else item for key, item in value.items()}
 
     return shape
 
@@ -120,22 +126,22 @@ def _list(info: inspect.ListType) -> Shaper:
     inner, zero = _build(info.item_type), _zero(info.item_type)
 
     def shape(value: Any) -> Any:
-        if not isinstance(value, list):
+        if not isinstance(value, list) or not value:
             return value
-        return [zero() if item is None else inner(item) for item in value]
+        return [zero() if item is None else inner(item) if inner else item for item in value]
 
     return shape
 
 
 def _union(info: inspect.UnionType) -> Shaper:
     """Every union of ours is ``X | None``, or text or a list of texts."""
-    shapers = [(_python_type(member), _build(member)) for member in info.types]
+    shapers = {_python_type(member): inner for member in info.types if (inner := _build(member)) is not None}
+    if not shapers:
+        return None
 
     def shape(value: Any) -> Any:
-        for kind, inner in shapers:
-            if kind is not None and isinstance(value, kind):
-                return inner(value)
-        return value
+        inner = shapers.get(type(value))
+        return inner(value) if inner is not None else value
 
     return shape
 

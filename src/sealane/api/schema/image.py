@@ -21,6 +21,7 @@ class ImageSummary(Wire, kw_only=True):
     RepoTags: list[str] = field(default_factory=list)
     SharedSize: Int = -1
     Size: Int = 0
+    VirtualSize: Int | UnsetType = UNSET
 
 
 class RootFS(Wire):
@@ -49,6 +50,7 @@ class Image(Wire):
     Variant: str | UnsetType = UNSET
     Os: str = ""
     Size: Int = 0
+    VirtualSize: Int | UnsetType = UNSET
     GraphDriver: GraphDriver = field(default_factory=GraphDriver)
     RootFS: RootFS = field(default_factory=RootFS)
     Metadata: ImageMetadata = field(default_factory=ImageMetadata)

@@ -114,7 +114,7 @@ class Network(Wire):
     Created: str
     Scope: str = "local"
     Driver: str = "bridge"
-    EnableIPv4: bool = True
+    EnableIPv4: bool | UnsetType = True
     EnableIPv6: bool = False
     IPAM: IPAM = field(default_factory=IPAM)
     Internal: bool = False
@@ -139,3 +139,7 @@ class KernelObject(Wire):
     Name: str
     Describe: str
     Command: str
+
+
+class KernelObjects(Wire):
+    Objects: list[KernelObject]
