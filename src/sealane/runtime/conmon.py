@@ -24,7 +24,7 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 
@@ -155,16 +155,17 @@ class Monitor:
                 os.close(fd)
 
     async def start(self, identifier: str) -> None:
-        """Let a created container's command run."""
+        """Let a created container's command run. Raises NotFound without one, Internal when it has died waiting."""
         if self._runtime.is_runc and await self._release(identifier):
             return
         await self._runtime.run("start", identifier)
 
     async def _release(self, identifier: str) -> bool:
         """By the fifo; given up when the container ends meanwhile."""
+        conmon = self._conmon(identifier)
         async with asyncio.TaskGroup() as group:
             released = group.create_task(release(self._runtime.state_dir(identifier)))
-            ended = group.create_task(self._conmon(identifier).ended.wait())
+            ended = group.create_task(conmon.ended.wait())
             await asyncio.wait((released, ended), return_when=asyncio.FIRST_COMPLETED)
             done = released.done() and released.result()
             released.cancel()
@@ -259,6 +260,8 @@ class Monitor:
         if conmon is not None and not conmon.ended.is_set():
             await asyncio.to_thread(self._stop, conmon, path)
             await conmon.ended.wait()
+            for unfinished in self._exits.glob(f"{identifier}.*"):  # conmon was about to write the exit code
+                unfinished.unlink(missing_ok=True)
         await asyncio.to_thread(teardown.remove, self._layout, path, state)
         self._conmons.pop(identifier, None)
         (self._exits / identifier).unlink(missing_ok=True)
@@ -316,14 +319,17 @@ class Monitor:
         folder = self.bundle(launch.container) / "exec" / launch.id
         folder.mkdir(mode=0o700, parents=True)
         (folder / "process.json").write_bytes(msgspec.json.encode(launch.process))
-        streams: Attached | None = None
         reports, sync = _pipe()
+        conmon: Conmon | None = None
+        streams: Attached | None = None
         try:
             command = exec_command(self._programs, launch, folder)
             if launch.attach:
-                streams = await self._spawn_attached(command, folder, sync)
+                with _AttachPipes() as pipes:
+                    conmon = self._spawn(command, folder, {"_OCI_SYNCPIPE": sync, **pipes.theirs()})
+                    streams = await pipes.connect(folder)
             else:
-                self._spawn(command, folder, {"_OCI_SYNCPIPE": sync})
+                conmon = self._spawn(command, folder, {"_OCI_SYNCPIPE": sync})
             report = await reports.next()
             if report is None or report.data <= 0:
                 raise _refusal(report, executing=True)
@@ -331,31 +337,52 @@ class Monitor:
             reports.close()
             if streams is not None:
                 await streams.close()
-            shutil.rmtree(folder, ignore_errors=True)
+            await asyncio.shield(_give_up(conmon, folder))
             raise
         return ExecProcess(report.data, streams, folder, reports)
-
-    async def _spawn_attached(self, command: list[str], folder: Path, sync: int) -> Attached:
-        """Start conmon, connect when it listens, and only then let it run the process."""
-        start, go = os.pipe2(os.O_CLOEXEC)
-        listening, attach = _pipe()
-        try:
-            self._spawn(command, folder, {"_OCI_SYNCPIPE": sync, "_OCI_STARTPIPE": start, "_OCI_ATTACHPIPE": attach})
-            os.write(go, _GO)
-            if await listening.next() is None:
-                raise Internal("conmon ended before the exec could be attached to")
-            streams = Attached.connect(folder)
-            os.write(go, _GO)
-            return streams
-        finally:
-            os.close(go)
-            listening.close()
 
     def close(self) -> None:
         """Stop watching; everything that runs goes on running."""
         for conmon in self._conmons.values():
             conmon.close()
         self._conmons.clear()
+
+
+class _AttachPipes:
+    """With which an exec's conmon is held until we are connected to it: it listens, says so, and waits for us."""
+
+    def __init__(self) -> None:
+        self._start, self._go = os.pipe2(os.O_CLOEXEC)
+        self._listening, self._attach = _pipe()
+
+    def theirs(self) -> Mapping[str, int]:
+        """The ends for conmon, which the caller closes."""
+        return {"_OCI_STARTPIPE": self._start, "_OCI_ATTACHPIPE": self._attach}
+
+    async def connect(self, folder: Path) -> Attached:
+        """Let conmon listen, connect to it, and let it run the process. Raises Internal when it has ended."""
+        os.write(self._go, _GO)
+        if await self._listening.next() is None:
+            raise Internal("conmon ended before the exec could be attached to")
+        streams = Attached.connect(folder)
+        os.write(self._go, _GO)
+        return streams
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        os.close(self._go)
+        self._listening.close()
+
+
+async def _give_up(conmon: Conmon | None, folder: Path) -> None:
+    """Take an exec away that has not come to its process: nobody knows of it."""
+    if conmon is not None:
+        await asyncio.to_thread(teardown.kill_family, conmon.pid, conmon.ended.is_set)
+        conmon.kill(signal.SIGKILL)
+        await conmon.ended.wait()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _pipe() -> tuple[ReportPipe, int]:

@@ -11,12 +11,13 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from sealane.linux import cgroups
+from sealane.linux import cgroups, process
 
 _KILL_SECONDS: Final = 10.0
 _PAUSE_S: Final = 0.002
@@ -50,6 +51,15 @@ def kill_all(layout: cgroups.CgroupLayout, path: str) -> None:
             thawed = True
         if time.monotonic() > deadline:
             raise OSError(16, f"kill the processes of cgroup {path}: {left} do not end")
+        time.sleep(_PAUSE_S)
+
+
+def kill_family(pid: int, ended: Callable[[], bool]) -> None:
+    """Kill the children of conmon *pid* until it has none, also those that it inherits from them, or has *ended*."""
+    deadline = time.monotonic() + _KILL_SECONDS
+    while not ended() and (left := process.children(pid)) and time.monotonic() < deadline:
+        for child in left:
+            _kill(child)
         time.sleep(_PAUSE_S)
 
 
