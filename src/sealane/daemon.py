@@ -36,6 +36,7 @@ from sealane.engine.container import Container
 from sealane.engine.containers import Containers
 from sealane.engine.context import Context, Layout, Settings, SystemClock, random_id
 from sealane.engine.directory import Directory
+from sealane.engine.dismantle import dismantle
 from sealane.engine.engine import ContainerVerbs, Engine, NetworkVerbs
 from sealane.engine.events import Events
 from sealane.engine.execs import Execs
@@ -43,7 +44,7 @@ from sealane.engine.health import HealthWatch
 from sealane.engine.images import Images
 from sealane.engine.networks import Networks
 from sealane.engine.observe import Observer
-from sealane.engine.planning import Planner, look_at_machine
+from sealane.engine.planning import Planner
 from sealane.engine.portbook import PortBook
 from sealane.engine.recover import Recovery
 from sealane.engine.runner import Runner
@@ -57,6 +58,7 @@ from sealane.image.store import ImageStore
 from sealane.linux import cgroups, process
 from sealane.relay.publisher import RelayProcess, RelayPublisher
 from sealane.runtime.conmon import CONMON, Monitor
+from sealane.runtime.machine import look_at_machine
 from sealane.runtime.oci import OciRuntime, pick
 from sealane.store.database import Database
 from sealane.values import ContainerId, IPAddress, Transport, short
@@ -75,6 +77,8 @@ def main() -> int:
         logging.basicConfig(
             level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
         )
+        if options.dismantle:
+            return asyncio.run(_dismantle(config))
         asyncio.run(_serve(config))
     except (SealaneError, OSError) as error:
         print(f"sealaned: {error}", file=sys.stderr)
@@ -93,6 +97,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--run-dir", type=Path, help="volatile state: sockets, namespaces")
     parser.add_argument("--host", "-H", action="append", help="unix://PATH to listen on (repeatable)")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"))
+    parser.add_argument(
+        "--dismantle",
+        action="store_true",
+        help="take everything of a stopped engine out of the host: containers' processes, networks, helper processes",
+    )
     parser.add_argument("--version", action="version", version=f"sealaned {VERSION}")
     return parser.parse_args()
 
@@ -189,6 +198,25 @@ async def _serve(config: Config) -> None:
             tasks.cancel_all()
 
 
+async def _dismantle(config: Config) -> int:
+    layout = Layout(config.root, config.run_dir)
+    if not layout.run.exists():
+        return 0
+    layout.make()
+    with _only_engine(config.run_dir), contextlib.closing(Fabric(layout.netns, table=config.table)) as fabric:
+        failures = await dismantle(layout, config.cgroup_parent, fabric, *_helpers(layout))
+    for failure in failures:
+        print(f"sealaned: {failure}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _helpers(layout: Layout) -> tuple[Publisher, RelayPublisher]:
+    return (
+        Publisher(ResolverProcess(socket=layout.run / "dns.sock", log=layout.run / "dns.log")),
+        RelayPublisher(RelayProcess(socket=layout.run / "relay.sock", log=layout.run / "relay.log")),
+    )
+
+
 def _raise_limits() -> None:
     """Each container costs a few file descriptors."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -230,10 +258,9 @@ async def _engine(config: Config, layout: Layout, tasks: TaskOwner) -> AsyncIter
         stack.callback(fabric.close)
         wires = Wires(fabric)
         stack.callback(wires.close)
-        publisher = Publisher(ResolverProcess(socket=layout.run / "dns.sock", log=layout.run / "dns.log"))
+        publisher, relay = _helpers(layout)
         await publisher.connect()
         stack.push_async_callback(publisher.close)
-        relay = RelayPublisher(RelayProcess(socket=layout.run / "relay.sock", log=layout.run / "relay.log"))
         await relay.connect()
         stack.push_async_callback(relay.close)
         runtime = await asyncio.to_thread(pick, config.runtime, layout.run / "oci", config.cgroup_parent)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from sealane.engine.container import Container
@@ -17,11 +16,11 @@ from sealane.engine.prepare import process_env
 from sealane.engine.records import MountRecord
 from sealane.engine.security import SecurityOptions, parse_security
 from sealane.errors import Conflict, Internal, InvalidArgument
-from sealane.linux.cgroups import CgroupLayout
 from sealane.runtime.defaults import MASKED_PATHS, READONLY_PATHS, Mount, capabilities
 from sealane.runtime.launch import ExecLaunch, Launch
-from sealane.runtime.probe import cgroup_abilities, device_node, find_init, host_devices, seccomp_profile, syscall_abi
-from sealane.runtime.resources import CgroupAbilities, Limits
+from sealane.runtime.machine import Machine
+from sealane.runtime.probe import device_node, host_devices, syscall_abi
+from sealane.runtime.resources import Limits
 from sealane.runtime.seccomp import Profile, parse_profile
 from sealane.runtime.spec import ContainerPlan, DeviceNode, ExecPlan, User, exec_process, oci_config
 from sealane.values import ExecId
@@ -29,20 +28,6 @@ from sealane.values import ExecId
 _HOST = "host"
 _PROPAGATIONS = frozenset({"private", "rprivate", "shared", "rshared", "slave", "rslave"})
 _TMPFS_OPTIONS = ("noexec", "nosuid", "nodev")
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """What plans depend on of this machine, found out once."""
-
-    abilities: CgroupAbilities
-    seccomp: Profile | None
-    init: Path | None
-
-
-def look_at_machine(layout: CgroupLayout, init_path: str = "") -> Machine:
-    """Raises InvalidArgument when the machine's seccomp profile cannot be understood."""
-    return Machine(cgroup_abilities(layout), seccomp_profile(), find_init(init_path))
 
 
 class Planner:

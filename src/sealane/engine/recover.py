@@ -10,7 +10,6 @@ of a container that still runs is touched when it is as it should be.
 from __future__ import annotations
 
 import logging
-import shutil
 from dataclasses import replace
 
 from sealane.engine.bundles import Bundles
@@ -24,6 +23,7 @@ from sealane.engine.sandboxes import Sandboxes
 from sealane.engine.wires import Wires
 from sealane.errors import SealaneError
 from sealane.network.spec import NetworkSpec
+from sealane.runtime import leftovers
 from sealane.store.codec import decode
 from sealane.store.database import Database
 
@@ -63,10 +63,9 @@ class Recovery:
         for container in alive:
             self._sandboxes.adopt(container)
         endpoints = self._networks.all_endpoints()
-        await self._wires.run(fabric.prepare, self._networks.specs(), endpoints)
         await self._wires.run(fabric.repair, self._networks.specs(), endpoints)
         await self._sandboxes.publish_all(alive)
-        self._remove_leftovers(alive)
+        await self._remove_leftovers()
         for container in self._containers.all():
             if container in alive:
                 await self._runner.take_over(container)
@@ -87,15 +86,14 @@ class Recovery:
                 alive.append(container)
         return alive
 
-    def _remove_leftovers(self, alive: list[Container]) -> None:
-        """Namespaces and bundles of starts that were cut off: no record says that they run."""
+    async def _remove_leftovers(self) -> None:
+        """Namespaces, mounts and bundles of starts that were cut off: no record says that they run."""
+        layout = self._context.layout
         keep = {container.id for container in self._containers.all() if container.running}
-        for folder in (self._context.layout.netns, self._context.layout.run / "containers"):
-            for entry in folder.iterdir():
-                if entry.name in keep:
-                    continue
-                if entry.is_dir():
-                    shutil.rmtree(entry, ignore_errors=True)
+        known = {container.id for container in self._containers.all()}
+        leftovers.end_containers(layout.run, keep)
+        leftovers.settle_roots(layout.root / "containers", keep, known)
+        await self._wires.run(self._wires.fabric.clear_sandboxes, keep)
 
     async def _restart(self, container: Container) -> None:
         try:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, Self
@@ -254,6 +254,12 @@ class Fabric:
                 namespaces.remove(path)
         except OSError as error:
             raise Internal(f"cannot remove the network namespace of container {short(container)}: {error}") from error
+
+    def clear_sandboxes(self, keep: Collection[str]) -> None:
+        """Let go of every namespace that is not of a container in *keep*: left-overs of an engine that was killed."""
+        for path in self._netns_dir.iterdir():
+            if path.name not in keep:
+                self.remove_sandbox(ContainerId(path.name))
 
     # endpoints
 
