@@ -1,8 +1,7 @@
 """Network namespaces: made, named by a bind mount, entered for the length of one function call (network_namespaces(7)).
 
 ``setns`` changes the thread that calls it, so it is only ever called in a thread that ends right afterwards; a socket
-opened there
-stays in its namespace for ever and can be used from anywhere.
+opened there stays in its namespace for ever and can be used from anywhere.
 """
 
 from __future__ import annotations
@@ -78,9 +77,7 @@ def _loopback_up() -> None:
 
 
 def remove(path: Path) -> None:
-    """Let go of a namespace; the kernel takes it and its links away in the background. Nothing happens if it is
-    gone.
-    """
+    """Let go of a namespace; the kernel takes it and its links away in the background. Idempotent."""
     try:
         umount(path, lazy=True)
     except OSError as error:

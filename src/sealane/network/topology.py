@@ -30,6 +30,7 @@ class LinkKind(enum.Enum):
     VETH = "veth"
     MACVLAN = "macvlan"
     VLAN = "vlan"
+    DUMMY = "dummy"
 
 
 @dataclass(frozen=True, slots=True)

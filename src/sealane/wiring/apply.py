@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -45,6 +45,15 @@ from sealane.wiring.render_nft import add_elements, del_elements
 #: What the kernel says when the thing to delete is not there (or its link or its namespace is not).
 GONE: Final = frozenset((errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL))
 
+#: What makes the kinds of link (Kconfig of the kernel).
+KERNEL_OPTIONS: Final[Mapping[LinkKind, str]] = {
+    LinkKind.BRIDGE: "CONFIG_BRIDGE",
+    LinkKind.VETH: "CONFIG_VETH",
+    LinkKind.MACVLAN: "CONFIG_MACVLAN",
+    LinkKind.VLAN: "CONFIG_VLAN_8021Q",
+    LinkKind.DUMMY: "CONFIG_DUMMY and CONFIG_IFB, one of which closed networks need",
+}
+
 
 class Session:
     """One plan's view of the kernel: the host's sockets, and those that it opens in other namespaces.
@@ -68,7 +77,10 @@ class Session:
         """Do one operation. Raises OSError."""
         match op:
             case AddLink(link, peer):
-                self._add_link(link, peer)
+                try:
+                    self._add_link(link, peer)
+                except OSError as error:
+                    raise _kernel_option(link.kind, error) from error
             case DelLink(link):
                 self._indexes.pop((link.ns, link.name), None)
                 self._rtnl(link.ns).del_link(link.name)
@@ -131,6 +143,8 @@ class Session:
     def _add_link(self, link: Link, peer: Link | None) -> None:
         if link.kind is LinkKind.BRIDGE:
             index = self._host.add_bridge(link.name, mac=link.mac, mtu=link.mtu, up=link.up)
+        elif link.kind is LinkKind.DUMMY:
+            index = self._host.add_dummy(link.name, mac=link.mac, mtu=link.mtu, up=link.up)
         elif link.kind is LinkKind.VLAN:
             index = self._add_vlan(link)
         elif link.kind is LinkKind.MACVLAN:
@@ -222,8 +236,6 @@ class Session:
 
     def _set_link(self, before: Link, after: Link) -> None:
         rtnl, index = self._rtnl(after.ns), self._index(after)
-        if after.hairpin != before.hairpin:
-            rtnl.set_bridge_port(index, hairpin=after.hairpin)
         master: int | None = None
         if after.master != before.master:
             master = self._host.link(after.master).index if after.master is not None else 0
@@ -234,6 +246,8 @@ class Session:
             mac=after.mac if after.mac != before.mac else None,
             master=master,
         )
+        if after.master is not None and (after.hairpin, after.master) != (before.hairpin, before.master):
+            rtnl.set_bridge_port(index, hairpin=after.hairpin)  # a flag of the port, gone with its master
 
 
 class Applier:
@@ -332,6 +346,13 @@ def _failure(step: tuple[Op, ...], error: OSError, left: Sequence[OSError]) -> I
     if left:
         text += "; and this could not be undone: " + "; ".join(str(one) for one in left)
     return Internal(text)
+
+
+def _kernel_option(kind: LinkKind, error: OSError) -> OSError:
+    """*error*, and what the kernel was built without when that is the reason."""
+    if error.errno != errno.EOPNOTSUPP:
+        return error
+    return OSError(error.errno, f"{error.strerror}: this kernel was built without {KERNEL_OPTIONS[kind]}")
 
 
 def _open_and_put(pairs: Sequence[tuple[str, str]]) -> Rtnl:

@@ -28,7 +28,8 @@ from sealane.values import IfName, IPNetwork, MacAddress, Transport
 #: The names that Sealane gives to links on the host: bridges (``sl-`` + 12 hex) and ends of veth pairs (``sl`` + 13).
 OURS: Final = re.compile(r"sl(-[0-9a-f]{12}|[0-9a-f]{13})")
 
-_KINDS: Final = {kind.value: kind for kind in LinkKind}
+#: Where the kernel has no dummy links, ifb links do their work.
+_KINDS: Final = {kind.value: kind for kind in LinkKind} | {"ifb": LinkKind.DUMMY}
 
 
 class Observer:
@@ -39,6 +40,7 @@ class Observer:
         self._nft = nft
         self._host_ns = host_ns
         self._table = table
+        self._mark = re.compile(rf".+\.[0-9a-f]{{12}}\.{re.escape(table)}")
 
     def topology(self, wanted: Topology, sets: Mapping[SetId, Set]) -> Topology:
         """The present state of everything in *wanted* and of everything else that is ours."""
@@ -79,8 +81,8 @@ class Observer:
         return Topology(links=links, addresses=self._addresses(self._rtnl, HOST, indexes))
 
     def _is_ours(self, link: messages.Link, by_index: Mapping[int, messages.Link]) -> bool:
-        """A bridge that carries our mark, or an end of a veth pair on such a bridge."""
-        if any(name.endswith(f".{self._table}") for name in link.altnames):
+        """A link that carries our mark, or an end of a veth pair on such a bridge."""
+        if any(self._mark.fullmatch(name) for name in link.altnames):
             return True
         master = by_index.get(link.master) if link.master is not None else None
         return master is not None and OURS.fullmatch(link.name) is not None and self._is_ours(master, {})

@@ -152,7 +152,7 @@ class Drawing:
         taken = [(s.subnet, network.name) for network in self.networks.values() for s in network.subnets]
         routes = self.fabric.host_networks()
         subnets = allocate_subnets(request, taken=taken, host_routes=routes, pools=(), host_id="drawing")
-        return settle_network(request, NetworkId(f"{next(self._numbers):012x}" + "ab" * 26), "", subnets)
+        return settle_network(request, NetworkId(f"{next(self._numbers):08x}" + "ab" * 28), "", subnets)
 
     def container(self, name: str, *networks: NetworkSpec, ports: Sequence[PublishedPort] = (), mac: str = "") -> Box:
         """A container on *networks*, its ports published by the endpoint with the default route."""

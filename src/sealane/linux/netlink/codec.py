@@ -1,8 +1,7 @@
 """Netlink messages and attributes as bytes (netlink(7), linux/netlink.h). Pure.
 
 A message is a 16-byte header (length, type, flags, sequence, port) and a body; a body is a fixed part and attributes,
-each a
-4-byte header (length, type) and a payload padded to four bytes. Numbers are in the machine's byte order.
+each a 4-byte header (length, type) and a payload padded to four bytes. Numbers are in the machine's byte order.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ Every builder gives ``(type, flags, body)`` for ``socket.Rtnl`` to number and se
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
 from typing import Final, NamedTuple
@@ -44,7 +45,9 @@ _IFLA_INET6_ADDR_GEN_MODE: Final = 8
 _IN6_ADDR_GEN_MODE_NONE: Final = 1
 _VETH_INFO_PEER: Final = 1
 _IFLA_MACVLAN_MODE, _IFLA_VLAN_ID = 1, 1
-_IFLA_BRPORT = {"hairpin": 4, "protect": 5, "learning": 8, "unicast_flood": 9, "isolated": 33, "neigh_suppress": 32}
+_IFLA_BRPORT: Final[Mapping[str, int]] = {
+    "hairpin": 4, "protect": 5, "learning": 8, "unicast_flood": 9, "isolated": 33, "neigh_suppress": 32,
+}  # fmt: skip
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
 _IFA_F_NODAD: Final = 0x02
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC, _RTA_TABLE, _RTA_MULTIPATH = 1, 4, 5, 6, 7, 15, 9
@@ -143,8 +146,7 @@ def _up(up: bool) -> tuple[int, int]:
 
 
 def new_bridge(name: str, *, mac: MacAddress | None = None, mtu: int | None = None, up: bool = False) -> Request:
-    body = _ifinfo(0, *_up(up)) + _common(name, mac, mtu)
-    return Request(RTM_NEWLINK, _NEW, body + nested(_IFLA_LINKINFO, text(_IFLA_INFO_KIND, "bridge")), f"bridge {name}")
+    return new_plain("bridge", name, mac=mac, mtu=mtu, up=up)
 
 
 def new_veth(
@@ -192,9 +194,12 @@ def new_vlan(name: str, parent: int, vid: int) -> Request:
     return new_child("vlan", name, parent, data, ns=None, mac=None)
 
 
-def new_dummy(name: str) -> Request:
-    body = _ifinfo() + _common(name) + nested(_IFLA_LINKINFO, text(_IFLA_INFO_KIND, "dummy"))
-    return Request(RTM_NEWLINK, _NEW, body, f"dummy {name}")
+def new_plain(
+    kind: str, name: str, *, mac: MacAddress | None = None, mtu: int | None = None, up: bool = False
+) -> Request:
+    """A link that needs nothing but its kind (dummy, ifb)."""
+    body = _ifinfo(0, *_up(up)) + _common(name, mac, mtu) + nested(_IFLA_LINKINFO, text(_IFLA_INFO_KIND, kind))
+    return Request(RTM_NEWLINK, _NEW, body, f"{kind} {name}")
 
 
 def set_link(

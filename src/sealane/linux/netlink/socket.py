@@ -1,9 +1,8 @@
 """One rtnetlink socket, bound for ever to the network namespace of the thread that opened it.
 
 Several requests can be sent in one go (``batch``); each is acknowledged, and a refusal is told with the object that
-it was about and
-the kernel's own explanation. Every failure is an OSError with errno. Sockets are synchronous: the kernel answers a
-request within the ``send``.
+it was about and the kernel's own explanation. Every failure is an OSError with errno. Sockets are synchronous: the
+kernel answers a request within the ``send``.
 """
 
 from __future__ import annotations
@@ -189,9 +188,15 @@ class Rtnl:
         self.do(rtnl.new_vlan(name, parent, vid))
         return self.index(name)
 
-    def add_dummy(self, name: str) -> int:
-        """OSError EOPNOTSUPP where the kernel has no CONFIG_DUMMY."""
-        self.do(rtnl.new_dummy(name))
+    def add_dummy(self, name: str, *, mac: MacAddress | None = None, mtu: int | None = None, up: bool = False) -> int:
+        """A link that is always up and swallows everything; an ifb link does the same where the kernel has no
+        CONFIG_DUMMY. OSError EOPNOTSUPP where it has neither."""
+        try:
+            self.do(rtnl.new_plain("dummy", name, mac=mac, mtu=mtu, up=up))
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP:
+                raise
+            self.do(rtnl.new_plain("ifb", name, mac=mac, mtu=mtu, up=up))
         return self.index(name)
 
     def set_link(

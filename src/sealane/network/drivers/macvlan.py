@@ -1,7 +1,7 @@
 """The macvlan driver: containers sit on the host's own link with a MAC address each. No translation, no isolation.
 
-A network without a parent is closed: its containers hang on a bridge of ours that has no way out (Docker makes a dummy
-interface here; a bridge does the same on kernels without CONFIG_DUMMY). A parent written ``eth0.10`` stands for VLAN
+A network without a parent is closed: its containers hang on a dummy link of ours, as in Docker. (A bridge would not do:
+without ports it has no carrier, and neither have the links on top of it.) A parent written ``eth0.10`` stands for VLAN
 10 on eth0, and is made when it does not exist.
 """
 
@@ -20,7 +20,7 @@ def network_topology(network: NetworkSpec) -> Topology:
     options = _options(network)
     if options.parent is None:
         name = default_bridge_name(network.id)
-        link = Link(ns=HOST, name=name, kind=LinkKind.BRIDGE, mac=bridge_mac(network), mtu=options.mtu)
+        link = Link(ns=HOST, name=name, kind=LinkKind.DUMMY, mac=bridge_mac(network), mtu=options.mtu)
         return Topology((link,), (Sysctl(HOST, f"net.ipv6.conf.{name}.disable_ipv6", "1"),))
     vlan = vlan_of(options.parent)
     if vlan is None:
