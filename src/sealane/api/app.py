@@ -29,7 +29,7 @@ class Application:
             request.params, request.version, request.now_ns = found.params, found.version, self._now_ns()
             return await found.route.handler(self._engine, request)
         except SealaneError as error:
-            if status_of(error) >= 500:
+            if status_of(error) == 500:  # 501 and 503 are the client's affair
                 log.warning("%s %s: %s", request.method, request.path, error)
             return error_reply(error)
         except ConnectionResetError:
