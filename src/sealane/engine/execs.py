@@ -109,6 +109,7 @@ class Execs:
             stdin=request.attach_stdin and stdin,
             stdout=request.attach_stdout,
             stderr=request.attach_stderr,
+            ended=item.done,
         )
         session.connect(item.process.streams)
         return session

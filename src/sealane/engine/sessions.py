@@ -28,12 +28,23 @@ class AttachSession:
     """One client's view of a process: ``read`` gives (1 or 2, bytes), or None at the end."""
 
     def __init__(
-        self, *, tty: bool, stdin: bool, stdout: bool, stderr: bool, replay: AsyncIterator[LogLine] | None = None
+        self,
+        *,
+        tty: bool,
+        stdin: bool,
+        stdout: bool,
+        stderr: bool,
+        replay: AsyncIterator[LogLine] | None = None,
+        ended: asyncio.Event | None = None,
     ) -> None:
+        """With *ended*, the end of the output is held back until it is set: an exec's client asks for the exit code
+        as soon as the output ends.
+        """
         self.tty = tty
         self._stdin = stdin
         self._wanted = {1: stdout, 2: stderr}
         self._replay = replay
+        self._ended = ended
         self._streams: Streams | None = None
         self._ready = asyncio.Event()
         self._closed = False
@@ -56,8 +67,12 @@ class AttachSession:
         await self._ready.wait()
         while self._streams is not None:
             item = await self._streams.read()
-            if item is None or self._wanted[item[0]]:
+            if item is None:
+                break
+            if self._wanted[item[0]]:
                 return item
+        if self._ended is not None and not self._closed:
+            await self._ended.wait()
         return None
 
     async def write(self, data: bytes) -> None:
