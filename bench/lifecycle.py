@@ -55,22 +55,16 @@ def many_ports(target: Target) -> Sample:
     ports = range(_FIRST_PORT, _FIRST_PORT + PORTS)
     bound = {f"{number}/tcp": [{"HostPort": str(number)}] for number in ports}
     box = target.create(host={"PortBindings": bound}, ExposedPorts={key: {} for key in bound})
-    before = processes.on_the_host()
+    before = processes.engine(target.address)
     took = milliseconds(lambda: target.start(box))
-    new = processes.on_the_host() - before
-    monitors = {pid for pid in new if _is_monitor(pid)}
+    new = processes.engine(target.address) - before
     sample = {
         "start, 100 ports": took,
-        "processes for 100 ports": float(len(new - monitors)),
-        "memory for 100 ports": processes.memory(new - monitors) / 1e6,
+        "processes for 100 ports": float(len(new)),
+        "memory for 100 ports": processes.memory(new) / 1e6,
     }
     sample["rm -f, 100 ports"] = milliseconds(lambda: target.remove(box))
     return sample
-
-
-def _is_monitor(pid: int) -> bool:
-    """A process that comes with a container, with or without ports."""
-    return processes.names([pid])[:1] in (["containerd-shim"], ["conmon"])
 
 
 def at_once(target: Target) -> Sample:
@@ -101,10 +95,9 @@ def at_once(target: Target) -> Sample:
 
 def memory(target: Target) -> Sample:
     """Megabytes of PSS: what watches an idle container, and the engine itself with ten of them."""
-    before = processes.on_the_host()
-    with target.own_network() as network, target.running(IDLE, network):
+    with target.own_network() as network, target.running(IDLE, network) as boxes:
         own = processes.engine(target.address)
-        watchers = processes.on_the_host() - before - own
+        watchers = processes.watching(boxes)
         return {
             "memory per idle container": processes.memory(watchers) / IDLE / 1e6,
             "memory of the engine": processes.memory(own) / 1e6,

@@ -66,10 +66,13 @@ def _parent(pid: int) -> int:
     return 0
 
 
-def names(pids: Iterable[int]) -> list[str]:
-    """Their programs' names, each once."""
+def watching(containers: Iterable[str]) -> set[int]:
+    """The processes on the host that have a container's id on their command line: conmon, containerd-shim."""
+    words = [container.encode() for container in containers]
     found = set()
-    for pid in pids:
+    for pid in on_the_host():
         with contextlib.suppress(OSError):
-            found.add((_PROC / str(pid) / "comm").read_text().strip())
-    return sorted(found)
+            line = (_PROC / str(pid) / "cmdline").read_bytes()
+            if any(word in line for word in words):
+                found.add(pid)
+    return found

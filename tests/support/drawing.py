@@ -1,9 +1,9 @@
 """A language for tests with real containers: what is said here reads like a drawing of the lab.
 
 red, blue = lab.network("red"), lab.network("blue")
-a = lab.container("a", red)
-b = lab.container("b", red, blue)
-assert a.pings("b")
+a = lab.container("srv1", red)
+b = lab.container("srv2", red, blue)
+assert a.pings("srv2")
 outside = lab.outsider()                 # another host, joined by a cable
 assert outside.fetch(f"http://{lab.uplink}:8080/") == "hello"
 
@@ -64,19 +64,22 @@ class Box:
         found = self.shell(f"nslookup {name} 127.0.0.11", check=False).out.partition("\n\n")[2]
         return {line.split()[-1] for line in found.splitlines() if line.startswith("Address")}
 
-    def serve(self, port: int, text: str = "hello", transport: str = "tcp") -> None:
-        """Answer every connection (or datagram) at *port* with *text*."""
-        if transport == "tcp":
-            self.run("sh", "-c", f"mkdir -p /srv && printf '%s' '{text}' >/srv/index.html")
-            self.run("httpd", "-p", str(port), "-h", "/srv")
-        else:
-            script = f"while :; do echo '{text}' | nc -u -l -p {port} -w 1; done"
-            self.engine.cli("exec", "-d", self.name, "sh", "-c", script)
-        until(lambda: self._listens(port, transport), f"{self.name} listens at {port}/{transport}")
+    def serve(self, port: int, text: str = "hello") -> None:
+        """Answer every HTTP request at *port* with *text* (an image of busybox)."""
+        self.shell(f"mkdir -p /srv && printf '%s' '{text}' >/srv/index.html && httpd -p {port} -h /srv")
+        until(lambda: self._listens(port, "tcp"), f"{self.name} listens at {port}/tcp")
+
+    def collect(self, port: int) -> None:
+        """Write every datagram that comes to *port* into a file, for `collected` (an image with Debian's nc)."""
+        self.engine.cli("exec", "-d", self.name, "sh", "-c", f"exec nc -u -k -l {port} >/collected")
+        until(lambda: self._listens(port, "udp"), f"{self.name} listens at {port}/udp")
+
+    def collected(self) -> str:
+        return self.run("cat", "/collected").out
 
     def _listens(self, port: int, transport: str) -> bool:
         tables = self.shell(f"cat /proc/net/{transport} /proc/net/{transport}6").out
-        return any(f":{port:04X} " in line.split(maxsplit=2)[1] + " " for line in tables.splitlines())
+        return any(line.split()[1].endswith(f":{port:04X}") for line in tables.splitlines())
 
     def fetch(self, url: str) -> str:
         """What a web server says; "" when it cannot be reached."""
