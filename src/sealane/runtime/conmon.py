@@ -44,6 +44,8 @@ CONMON: Final = Path("/usr/bin/conmon")
 #: What wait gives when the exit code is lost: conmon was killed.
 LOST: Final = 255
 _GO: Final = b"\0"
+#: What conmon and the runtime make in a bundle. runc writes .pid first, and refuses to start where one is left.
+_VOLATILE: Final = ("conmon.pid", "pid", ".pid", "attach", "ctl", "winsz", "oom")
 #: conmon makes its terminal socket in TMPDIR and cuts a longer path off (sun_path is 108 bytes).
 _LONGEST_TMPDIR: Final = 80
 
@@ -265,7 +267,7 @@ class Monitor:
         await asyncio.to_thread(teardown.remove, self._layout, path, state)
         self._conmons.pop(identifier, None)
         (self._exits / identifier).unlink(missing_ok=True)
-        for name in ("conmon.pid", "pid", "attach", "ctl", "winsz", "oom"):
+        for name in _VOLATILE:
             (self.bundle(identifier) / name).unlink(missing_ok=True)
         shutil.rmtree(self.bundle(identifier) / "exec", ignore_errors=True)
 

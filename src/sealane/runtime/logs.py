@@ -35,7 +35,7 @@ async def read_log(
     """The entries of a log, oldest first; a file that is not there is empty.
 
     Of the last *tail* entries (None: of all) those from *since_ns* to *until_ns*, ns since the epoch, 0 for no bound:
-    in this order, as Docker does it. Without *finished*, up to the end of the file, with a last line that has not
+    in this order, as Docker does it. Without *finished*, up to where the file ends now, with a last line that has not
     ended. Else follows until *finished* is set and all is read, or *until_ns* has passed. Raises OSError.
     """
     log = _Log(path)
@@ -58,13 +58,13 @@ async def _entries(
     if tail is not None:
         last: deque[LogLine] = deque(maxlen=tail)
         await log.seek_tail(tail)
-        async for part in log.parts():
+        async for part in log.parts(log.size()):
             last.extend(assembler.add(part))
         if finished is None:
             last.extend(assembler.rest())
         for line in last:
             yield line
-    parts = log.parts() if finished is None else log.following(finished, until_ns)
+    parts = log.parts(log.size()) if finished is None else log.following(finished, until_ns)
     async for part in parts:
         for line in assembler.add(part):
             yield line
@@ -115,10 +115,14 @@ class _Log:
         if self._fd >= 0:
             self._position = await asyncio.to_thread(tail_start, self._fd, tail)
 
-    async def parts(self) -> AsyncIterator[Part]:
-        """What the file holds beyond what has been read."""
-        while self._fd >= 0:
-            chunk = await asyncio.to_thread(os.pread, self._fd, _CHUNK, self._position)
+    def size(self) -> int:
+        return os.fstat(self._fd).st_size if self._fd >= 0 else 0
+
+    async def parts(self, end: int | None = None) -> AsyncIterator[Part]:
+        """What the file holds beyond what has been read, up to the offset *end*: a container may write without end."""
+        while self._fd >= 0 and (end is None or self._position < end):
+            room = _CHUNK if end is None else min(_CHUNK, end - self._position)
+            chunk = await asyncio.to_thread(os.pread, self._fd, room, self._position)
             if not chunk:
                 return
             self._position += len(chunk)
