@@ -25,6 +25,11 @@ from sealane.runtime.launch import ExecLaunch, Launch
 from sealane.runtime.users import find_user
 from sealane.values import ExecId
 
+#: Made by the runtime in images that do not have them; Docker does not show them as changes.
+_MOUNT_POINTS = frozenset(
+    ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/dev", "/proc", "/sys", "/dev/console", "/dev/pts", "/dev/shm"]
+)
+
 
 class Bundles:
     """Prepares what the runtime needs, and takes it away again. *find* looks another container up by reference."""
@@ -200,7 +205,15 @@ class Bundles:
         upper = self._context.layout.container(container.id) / "upper"
         if not upper.exists():
             return []
-        return await asyncio.to_thread(changes.changes, upper, self._images.layers(container.record.image_id))
+        found = await asyncio.to_thread(changes.changes, upper, self._images.layers(container.record.image_id))
+        return without_mount_points(found)
+
+
+def without_mount_points(found: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Leave out what was only made so that something could be mounted on it, and directories changed by just that."""
+    kept = [(kind, path) for kind, path in found if kind != changes.ADDED or path not in _MOUNT_POINTS]
+    own = {path.rpartition("/")[0] for _, path in found} - {path.rpartition("/")[0] for _, path in kept}
+    return [(kind, path) for kind, path in kept if kind != changes.MODIFIED or path not in own]
 
 
 def _rewrite(path: Path, text: str) -> None:

@@ -169,7 +169,7 @@ class Networks:
 
     def _describe(self, spec: NetworkSpec, endpoints: tuple[EndpointSpec, ...]) -> list[KernelObject]:
         objects = self._wires.fabric.describe_network(spec, endpoints)
-        return [KernelObject(item.kind, item.name, item.describe, item.command) for item in objects]
+        return [KernelObject(item.kind, str(item.name), item.describe, item.command) for item in objects]
 
     def _check_create(self, request: NetworkRequest) -> None:
         if request.name in (*PREDEFINED, "default"):
