@@ -7,17 +7,20 @@ even two neighbours on one bridge. Our own table has no means against that, so h
 table that is not ours: into iptables' ``filter`` (of nft's ip and ip6 families), one chain by our name with a jump to
 it at the end of FORWARD. What it says, iptables can read as well (``iptables -S SEALANE``):
 
+* packets on their way into a bridge of ours: accepted, because ``inet sealane`` has decided about them already;
 * packets on their way into a bridge of other programs: back to their rules;
-* packets from or to our bridges: accepted, because ``inet sealane`` has decided about them already.
+* packets from our bridges: accepted.
 
-The jump stands last, so that everything that was said before, by ufw's rules or in DOCKER-USER, goes first. Other
-tables that drop (firewalld's) have their own ways of being asked; they are named in a warning. See docs/decisions.
+The jump stands last, or right before the rule that closes the chain, so that everything that was said before, by ufw's
+rules or in DOCKER-USER, goes first. Where nothing is closed we write nothing, and take back what we wrote. Other tables
+that drop (firewalld's) have their own ways of being asked; they are named in a warning.
+See docs/decisions/0002-beside-other-firewalls.md.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -29,21 +32,32 @@ from sealane.values import IfName
 #: Bridges of Docker, libvirt, Podman, LXC and LXD: their own rules decide who gets in.
 OTHERS_BRIDGES: Final = ("docker0", "docker_gwbridge", "br-*", "virbr*", "podman*", "cni*", "lxcbr*", "lxdbr*")
 OUR_BRIDGES: Final = "sl-*"
-_LEGACY: Final = (Path("/proc/net/ip_tables_names"), Path("/proc/net/ip6_tables_names"))
+#: Of the thread's own namespace; /proc/net is that of the process's first thread.
+_LEGACY: Final = tuple(Path(f"/proc/thread-self/net/{family}_tables_names") for family in ("ip", "ip6"))
+_QUIET: Final = frozenset(("counter", "log"))  # statements that let the packet go on
+
+_LEGACY_WARNING: Final = (
+    "the host uses legacy iptables (ip_tables): if its FORWARD policy is DROP, containers are cut off; "
+    "iptables-legacy -A FORWARD -i sl-+ -j ACCEPT and -o sl-+ -j ACCEPT let them through"
+)
+
+Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class BaseChain:
     """A base chain of somebody else that lets forwarded packets through only when told to.
 
-    ``last`` is the handle of a closing rule that drops or rejects the rest, 0 where the policy does it.
+    ``closing`` is the handle of the rule that drops or rejects the rest, 0 where the policy does it. ``jumps`` are the
+    handles of our jumps in it, ``placed`` says that there is one and that it stands where it should.
     """
 
     family: str
     table: str
     name: str
-    last: int
-    jumps: bool = False  # it has our jump already
+    closing: int = 0
+    jumps: tuple[int, ...] = ()
+    placed: bool = False
 
     @property
     def iptables(self) -> bool:
@@ -51,73 +65,108 @@ class BaseChain:
         return self.family in ("ip", "ip6") and (self.table, self.name) == ("filter", "FORWARD")
 
 
-def closed_chains(listing: str, own_table: str) -> Iterator[BaseChain]:
-    """The forward chains in nft's JSON *listing* (of the whole ruleset) that drop what nobody accepts."""
-    items = [item for item in json.loads(listing)["nftables"] if "chain" in item or "rule" in item]
-    rules: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
-    for item in items:
-        if "rule" in item:
-            rule = item["rule"]
-            rules.setdefault((rule["family"], rule["table"], rule["chain"]), []).append(rule)
-    for item in items:
-        chain = item.get("chain")
-        if chain is None or chain.get("hook") != "forward" or chain["table"] == own_table:
-            continue
-        if chain["family"] not in ("ip", "ip6", "inet"):
-            continue
-        own = rules.get((chain["family"], chain["table"], chain["name"]), [])
-        last = own[-1]["handle"] if own and _closes(own[-1]) else 0
-        if last or chain.get("policy") == "drop":
-            jumps = any(_jumps_to(rule, own_table.upper()) for rule in own)
-            yield BaseChain(chain["family"], chain["table"], chain["name"], last, jumps)
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The whole ruleset of a host, as nft's JSON gives it (libnftables-json(5))."""
+
+    chains: tuple[Json, ...]
+    rules: Mapping[tuple[str, str, str], Sequence[Json]]  # by family, table and chain
+
+    @classmethod
+    def parse(cls, text: str) -> Listing:
+        items = json.loads(text)["nftables"]
+        rules: dict[tuple[str, str, str], list[Json]] = {}
+        for item in items:
+            if "rule" in item:
+                rule = item["rule"]
+                rules.setdefault((rule["family"], rule["table"], rule["chain"]), []).append(rule)
+        return cls(tuple(item["chain"] for item in items if "chain" in item), rules)
+
+    def closed(self, own_table: str) -> Iterator[BaseChain]:
+        """The forward chains that drop what nobody accepts, those of our own table left out."""
+        for chain in self.chains:
+            if chain.get("hook") != "forward" or chain["table"] == own_table:
+                continue
+            if chain["family"] in ("ip", "ip6", "inet"):
+                found = self._closed(chain, own_table.upper())
+                if found is not None:
+                    yield found
+
+    def _closed(self, chain: Json, name: str) -> BaseChain | None:
+        own = self.rules.get((chain["family"], chain["table"], chain["name"]), ())
+        closing = next((number for number, rule in enumerate(own) if self._closes(rule)), None)
+        if closing is None and chain.get("policy") != "drop":
+            return None
+        end = len(own) if closing is None else closing
+        jumps = [number for number, rule in enumerate(own) if _jumps_to(rule, name)]
+        return BaseChain(
+            chain["family"],
+            chain["table"],
+            chain["name"],
+            closing=0 if closing is None else own[closing]["handle"],
+            jumps=tuple(own[number]["handle"] for number in jumps),
+            placed=jumps == [end - 1],
+        )
+
+    def _closes(self, rule: Json) -> bool:
+        """True for a rule that drops or rejects every packet that gets to it, by itself or by the chain that it jumps
+        to (ufw-reject-forward). A chain that says anything before counts as its owner's business."""
+        said = [part for part in rule.get("expr", []) if not _QUIET & part.keys()]
+        if len(said) != 1:
+            return False
+        target = _target(said[0])
+        if target:
+            first = self.rules.get((rule["family"], rule["table"], target), ())[:1]
+            return bool(first) and not _target_of(first[0]) and self._closes(first[0])
+        extension = (said[0].get("xt") or {}).get("name", "")  # of iptables
+        return extension in ("REJECT", "DROP") or bool({"drop", "reject"} & said[0].keys())
+
+    def traces(self, own_table: str, families: Iterable[str]) -> Iterator[str]:
+        """The commands that take our chain and every jump to it out of the tables of others."""
+        name = own_table.upper()
+        for family in families:
+            for (where, table, chain), rules in self.rules.items():
+                if (where, table) == (family, "filter"):
+                    jumps = [rule["handle"] for rule in rules if _jumps_to(rule, name)]
+                    yield from (f"delete rule {family} {table} {chain} handle {handle}" for handle in jumps)
+            for own in self.chains:
+                if (own["family"], own["table"], own["name"]) == (family, "filter", name):
+                    yield from (f"flush chain {family} filter {name}", f"delete chain {family} filter {name}")
 
 
-def _closes(rule: dict[str, Any]) -> bool:
-    """True for a rule that drops or rejects everything that gets to it."""
-    said = [part for part in rule.get("expr", []) if "counter" not in part]
-    if len(said) != 1:
-        return False
-    target = (said[0].get("xt") or {}).get("name", "")  # an extension of iptables
-    return target in ("REJECT", "DROP") or bool({"drop", "reject"} & said[0].keys())
+def _target(part: Json) -> str:
+    """The chain that a statement leads to, if it does."""
+    said = part.get("jump") or part.get("goto") or {}
+    return str(said.get("target", ""))
 
 
-def _jumps_to(rule: dict[str, Any], chain: str) -> bool:
-    return any(part.get("jump", {}).get("target") == chain for part in rule.get("expr", []) if "jump" in part)
+def _target_of(rule: Json) -> str:
+    return next((target for part in rule.get("expr", []) if (target := _target(part))), "")
 
 
-def leave(chain: BaseChain, own_table: str, bridges: Iterable[IfName]) -> str:
-    """The transaction that lets our traffic through iptables' *chain*; *bridges* are those with names of their own.
+def _jumps_to(rule: Json, chain: str) -> bool:
+    return _target_of(rule) == chain
+
+
+def leave(chain: BaseChain, own_table: str, bridges: Iterable[IfName]) -> Iterator[str]:
+    """The commands that let our traffic through iptables' *chain*; *bridges* are those with names of their own.
 
     The rules are such as iptables writes them, so that its tools can list and keep them.
     """
     name = own_table.upper()
     place = f"{chain.family} {chain.table}"
     ours = (OUR_BRIDGES, *bridges)
-    lines = [f"add chain {place} {name}", f"flush chain {place} {name}"]
-    lines += [f'add rule {place} {name} oifname "{bridge}" counter accept' for bridge in ours]
-    lines += [f'add rule {place} {name} oifname "{bridge}" counter return' for bridge in OTHERS_BRIDGES]
-    lines += [f'add rule {place} {name} iifname "{bridge}" counter accept' for bridge in ours]
-    if not chain.jumps and chain.last:
-        lines.append(f"insert rule {place} {chain.name} handle {chain.last} counter jump {name}")
-    elif not chain.jumps:
-        lines.append(f"add rule {place} {chain.name} counter jump {name}")
-    return "\n".join(lines)
-
-
-def unleave(listing: str, own_table: str) -> str:
-    """The transaction that takes our chain and every jump to it out of the tables of others; may be empty."""
-    name = own_table.upper()
-    lines = []
-    for item in json.loads(listing)["nftables"]:
-        rule = item.get("rule")
-        if rule is not None and _jumps_to(rule, name):
-            lines.append(f"delete rule {rule['family']} {rule['table']} {rule['chain']} handle {rule['handle']}")
-    for item in json.loads(listing)["nftables"]:
-        chain = item.get("chain")
-        if chain is not None and chain["name"] == name and chain["table"] == "filter":
-            place = f"{chain['family']} {chain['table']} {name}"
-            lines += [f"flush chain {place}", f"delete chain {place}"]
-    return "\n".join(lines)
+    yield from (f"add chain {place} {name}", f"flush chain {place} {name}")
+    yield from (f'add rule {place} {name} oifname "{bridge}" counter accept' for bridge in ours)
+    yield from (f'add rule {place} {name} oifname "{bridge}" counter return' for bridge in OTHERS_BRIDGES)
+    yield from (f'add rule {place} {name} iifname "{bridge}" counter accept' for bridge in ours)
+    if chain.placed:
+        return
+    yield from (f"delete rule {place} {chain.name} handle {handle}" for handle in chain.jumps)
+    if chain.closing:
+        yield f"insert rule {place} {chain.name} handle {chain.closing} counter jump {name}"
+    else:
+        yield f"add rule {place} {chain.name} counter jump {name}"
 
 
 class Neighbours:
@@ -127,47 +176,54 @@ class Neighbours:
         self._nft = nft
         self._host_ns = host_ns
         self._own_table = own_table
-        self._closed: list[BaseChain] = []
-        self._bridges: list[IfName] = []
+        self._asked = False
+        self._bridges: frozenset[IfName] = frozenset()
         self.warnings: tuple[str, ...] = ()
 
     def look(self, bridges: Iterable[IfName]) -> None:
-        """See which chains are closed now, and ask leave in those of iptables. Raises OSError."""
-        found = list(closed_chains(self._nft.query_json("list ruleset"), self._own_table))
-        self._closed = [chain for chain in found if chain.iptables]
-        self._bridges = [bridge for bridge in bridges if not bridge.startswith("sl-")]
-        warnings = [_warning(chain) for chain in found if not chain.iptables]
-        if self._legacy():
-            warnings.append(
-                "the host uses legacy iptables (ip_tables): if its FORWARD policy is DROP, containers are cut off; "
-                "iptables-legacy -A FORWARD -i sl-+ -j ACCEPT and -o sl-+ -j ACCEPT let them through"
-            )
-        self.warnings = tuple(warnings)
-        self._ask()
+        """See which chains are closed now, ask leave in those of iptables, and take back what is needed no more.
 
-    def welcome(self, bridge: IfName) -> None:
-        """A bridge with a name of its own has come."""
-        if self._closed and not bridge.startswith("sl-") and bridge not in self._bridges:
-            self._bridges.append(bridge)
-            self._closed = [BaseChain(c.family, c.table, c.name, c.last, jumps=True) for c in self._closed]
-            self._ask()
+        *bridges* are those of all our networks. Raises OSError.
+        """
+        self._bridges = _named(bridges)
+        listing = Listing.parse(self._nft.query_json("list ruleset"))
+        found = list(listing.closed(self._own_table))
+        closed = [chain for chain in found if chain.iptables]
+        self.warnings = (*(_warning(chain) for chain in found if not chain.iptables), *self._legacy_warnings())
+        opened = [family for family in ("ip", "ip6") if all(chain.family != family for chain in closed)]
+        lines = [*listing.traces(self._own_table, opened)]
+        for chain in closed:
+            lines += leave(chain, self._own_table, sorted(self._bridges))
+        if lines:
+            self._nft.run("\n".join(lines))
+        self._asked = bool(closed)
+
+    def update(self, bridges: Iterable[IfName]) -> None:
+        """Networks have come or gone; *bridges* are those of all that there are. Only names of their own matter."""
+        if self._asked and _named(bridges) != self._bridges:
+            self.look(bridges)
 
     def withdraw(self) -> None:
         """Take back what was written into tables of others."""
-        text = unleave(self._nft.query_json("list ruleset"), self._own_table)
-        if text:
-            self._nft.run(text)
+        listing = Listing.parse(self._nft.query_json("list ruleset"))
+        lines = [*listing.traces(self._own_table, ("ip", "ip6"))]
+        if lines:
+            self._nft.run("\n".join(lines))
+        self._asked = False
 
-    def _ask(self) -> None:
-        for chain in self._closed:
-            self._nft.run(leave(chain, self._own_table, self._bridges))
+    def _legacy_warnings(self) -> list[str]:
+        """Legacy iptables is not shown by nft, and its policy is not to be had without it."""
+        closed = _legacy_filter() if self._host_ns is None else namespaces.run_in(self._host_ns, _legacy_filter)
+        return [_LEGACY_WARNING] if closed else []
 
-    def _legacy(self) -> bool:
-        """True when legacy iptables has a filter table here: nft does not show it."""
-        return _legacy_filter() if self._host_ns is None else namespaces.run_in(self._host_ns, _legacy_filter)
+
+def _named(bridges: Iterable[IfName]) -> frozenset[IfName]:
+    """Those whose name somebody else chose."""
+    return frozenset(bridge for bridge in bridges if not bridge.startswith(OUR_BRIDGES.removesuffix("*")))
 
 
 def _legacy_filter() -> bool:
+    """True when legacy iptables has a filter table in the thread's namespace."""
     return any(path.exists() and "filter" in path.read_text().split() for path in _LEGACY)
 
 

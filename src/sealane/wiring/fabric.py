@@ -152,11 +152,14 @@ class Fabric:
         wanted, observed = self._beside_existing(network, wanted)
         self._applier.run(plan(wanted, observed, self._table))
         self._networks[network.id] = network
+        self._tell_neighbours()
+
+    def _tell_neighbours(self) -> None:
+        """A network that other firewalls hold up is still a network: a failure here is only logged."""
         try:
-            for bridge in _bridges((network,)):
-                self._neighbours.welcome(bridge)
+            self._neighbours.update(_bridges(self._networks.values()))
         except OSError as error:
-            _log.warning("cannot let %s through the firewalls beside ours: %s", network.name, error)
+            _log.warning("cannot ask the firewalls beside ours to let containers through: %s", error.strerror or error)
 
     def _network_topology(self, network: NetworkSpec) -> Topology:
         """As the driver says, the links marked as this engine's."""
@@ -212,6 +215,7 @@ class Fabric:
         self._applier.tear((*steps, *(Cut(link) for link in mine)))
         for link in mine:
             self._reaper.bury(link.name)
+        self._tell_neighbours()
 
     def _is_mine(self, network: NetworkSpec, link: Link) -> bool:
         """True when this engine made *link* and no other network of ours uses it."""

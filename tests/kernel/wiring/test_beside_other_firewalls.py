@@ -102,6 +102,82 @@ def test_we_open_no_way_into_bridges_of_others(host: Drawing) -> None:
         assert host.seen_from(a.ns, IPv4Address("10.99.0.2"), tcp(80)) is None
 
 
+#: How ufw 0.36 builds FORWARD with DEFAULT_FORWARD_POLICY=REJECT: the last word is not spoken by the last rule.
+UFW = (
+    "iptables -N ufw-before-forward",
+    "iptables -N ufw-reject-forward",
+    "iptables -N ufw-track-forward",
+    "iptables -A FORWARD -j ufw-before-forward",
+    "iptables -A FORWARD -j ufw-reject-forward",
+    "iptables -A FORWARD -j ufw-track-forward",
+    "iptables -A ufw-before-forward -d 203.0.113.1 -j DROP",
+    "iptables -A ufw-reject-forward -j REJECT",
+)
+
+
+def test_beside_ufw(drawing: Drawing) -> None:
+    iptables(drawing, *UFW)
+    drawing.fabric.prepare([], [])
+    check_traffic(drawing)
+    assert targets(drawing) == ["ufw-before-forward", "SEALANE", "ufw-reject-forward", "ufw-track-forward"]
+
+
+def test_rules_that_came_after_ours_go_before_it_when_we_look_again(host: Drawing) -> None:
+    iptables(host, *DOCKER)
+    host.fabric.prepare([], [])
+    iptables(host, "iptables -N LATER", "iptables -A FORWARD -j LATER")
+    assert targets(host)[-2:] == ["SEALANE", "LATER"]
+    host.fabric.prepare([], [])
+    assert targets(host)[-2:] == ["LATER", "SEALANE"]
+    iptables(host, "iptables -I FORWARD 1 -j DROP")
+    host.fabric.prepare([], [])
+    assert targets(host)[:2] == ["SEALANE", "DROP"]
+    assert targets(host).count("SEALANE") == 1
+
+
+def test_what_somebody_elses_chain_says_before_it_closes_is_heard(host: Drawing) -> None:
+    """A chain of rules that ends in a drop is its owner's policy, and no closing rule to step in front of."""
+    iptables(host, *DOCKER, "iptables -F DOCKER-USER", "iptables -A DOCKER-USER -s 203.0.113.1 -j RETURN")
+    iptables(host, "iptables -A DOCKER-USER -j DROP")
+    host.fabric.prepare([], [])
+    a = host.container("a", host.network("red"))
+    assert targets(host)[0] == "DOCKER-USER"
+    with host.serving(host.remote, tcp(80)):
+        assert host.seen_from(a.ns, REMOTE4.ip, tcp(80)) is None
+
+
+def test_where_nothing_is_closed_any_more_nothing_of_ours_is_left(host: Drawing) -> None:
+    iptables(host, *DOCKER)
+    before = _rules(listed(host, "iptables-save"))
+    host.fabric.prepare([], [])
+    iptables(host, "iptables -P FORWARD ACCEPT")
+    host.fabric.prepare([], [])
+    assert _rules(listed(host, "iptables-save")) == [line.replace("FORWARD DROP", "FORWARD ACCEPT") for line in before]
+    assert "SEALANE" in listed(host, "ip6tables-save")  # which still drops
+
+
+def test_a_bridge_name_is_let_through_no_longer_than_its_network_lives(host: Drawing) -> None:
+    iptables(host, *DOCKER)
+    host.fabric.prepare([], [])
+    network = host.network("red", **{BRIDGE + "name": "mine0"})
+    assert "-A SEALANE -o mine0 -j ACCEPT" in listed(host, "iptables -S SEALANE")
+    host.fabric.remove_network(network)
+    assert "mine0" not in listed(host, "iptables -S SEALANE")
+
+
+def test_legacy_iptables_is_named(host: Drawing) -> None:
+    assert host.fabric.warnings == ()
+    iptables(host, "iptables-legacy -P FORWARD DROP")
+    host.fabric.prepare([], [])
+    assert any("legacy iptables" in warning for warning in host.fabric.warnings)
+
+
+def targets(drawing: Drawing) -> list[str]:
+    """Where the rules of FORWARD lead, in order."""
+    lines = listed(drawing, "iptables -S FORWARD").splitlines()
+    return [line.split("-j ")[1].split()[0] for line in lines if "-j " in line]
+
+
 def test_firewalls_that_we_do_not_touch_are_named(host: Drawing) -> None:
     text = "table inet firewalld { chain filter_FORWARD { type filter hook forward priority 10; reject; }; }"
     subprocess.run(["nsenter", f"--net={host.host}", "nft", text], check=True)
