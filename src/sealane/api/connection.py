@@ -53,6 +53,7 @@ class Connection:
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
         self._closing = False
         self._method = ""
+        self._body_held_back = False  # the client waited for a word before sending the body, and got the reply instead
         #: No verb is running: the connection may be cut at any time.
         self.idle = True
 
@@ -91,6 +92,7 @@ class Connection:
                 self.idle = True
                 await self._hand_over(reply)
                 return False
+            self._body_held_back = self._http.they_are_waiting_for_100_continue
             await self._send(reply)
         finally:
             self.idle = True
@@ -157,7 +159,7 @@ class Connection:
 
     async def _take_leftover(self) -> bool:
         """Read what is left of a body that nobody wanted; False if that is too much, or would never come."""
-        if self._http.they_are_waiting_for_100_continue:
+        if self._body_held_back:
             return False
         size = 0
         try:

@@ -39,6 +39,16 @@ class Served:
 
         return self.run(inside())
 
+    def eventually(self, probe: Callable[[], object]) -> None:
+        """Wait until *probe*, called in the server's event loop, finds it so."""
+
+        async def wait() -> None:
+            async with asyncio.timeout(10):
+                while not probe():  # noqa: ASYNC110
+                    await asyncio.sleep(0.005)
+
+        self.run(wait())
+
     def connect(self) -> socket.socket:
         client = socket.socket(socket.AF_UNIX)
         client.settimeout(10)
