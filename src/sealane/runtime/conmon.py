@@ -44,6 +44,7 @@ CONMON: Final = Path("/usr/bin/conmon")
 #: What wait gives when the exit code is lost: conmon was killed.
 LOST: Final = 255
 _GO: Final = b"\0"
+_HIGHEST_PID: Final = 1 << 22
 #: What conmon and the runtime make in a bundle. runc writes .pid first, and refuses to start where one is left.
 _VOLATILE: Final = ("conmon.pid", "pid", ".pid", "attach", "ctl", "winsz", "oom")
 #: conmon makes its terminal socket in TMPDIR and cuts a longer path off (sun_path is 108 bytes).
@@ -228,10 +229,7 @@ class Monitor:
     def pid(self, identifier: str) -> int:
         """The container's first process as the host numbers it. Raises ProcessLookupError when it has ended."""
         conmon = self._found(identifier)
-        try:
-            pid = int((self.bundle(identifier) / "pid").read_text())
-        except (FileNotFoundError, ValueError):
-            pid = 0
+        pid = _read_pid(self.bundle(identifier) / "pid")
         if conmon is None or conmon.ended.is_set() or pid not in process.children(conmon.pid):
             raise ProcessLookupError(f"container {identifier} has no process")
         return pid
@@ -292,11 +290,8 @@ class Monitor:
         """Its conmon, also one that an earlier engine has started."""
         known = self._conmons.get(identifier)
         if known is None:
-            try:
-                pid = int((self.bundle(identifier) / "conmon.pid").read_text())
-            except (FileNotFoundError, ValueError):
-                return None
-            known = Conmon.find(pid, identifier)
+            pid = _read_pid(self.bundle(identifier) / "conmon.pid")
+            known = Conmon.find(pid, identifier) if pid else None
             if known is not None:
                 self._conmons[identifier] = known
         return known
@@ -348,6 +343,15 @@ class Monitor:
         for conmon in self._conmons.values():
             conmon.close()
         self._conmons.clear()
+
+
+def _read_pid(path: Path) -> int:
+    """The pid in a file, 0 when there is none: the file may be absent, empty or cut off."""
+    try:
+        pid = int(path.read_text(encoding="ascii"))
+    except (FileNotFoundError, ValueError):
+        return 0
+    return pid if 0 < pid <= _HIGHEST_PID else 0
 
 
 class _AttachPipes:

@@ -81,7 +81,8 @@ class RuntimeLab:
 
     async def restart_engine(self) -> None:
         """Another engine takes over: it knows only what lies in the run directory."""
-        self._orphans += [int(path.read_text()) for path in self.run_dir.glob("containers/*/conmon.pid")]
+        recorded = [int(path.read_text()) for path in self.run_dir.glob("containers/*/conmon.pid")]
+        self._orphans += [pid for pid in recorded if pid in process.children(os.getpid())]
         self.monitor.close()
         self.monitor = await self._monitor()
 
@@ -117,10 +118,14 @@ class RuntimeLab:
         )
 
     def launch(self, plan: ContainerPlan, **options: Any) -> Launch:
-        if plan.id not in self._made:
-            self._made.append(plan.id)
+        self.adopt(plan.id)
         options.setdefault("log_path", self.log(plan.id))
         return Launch(id=plan.id, config=oci_config(plan), **options)
+
+    def adopt(self, identifier: str) -> None:
+        """See to it that a container is gone at the end, whoever makes it."""
+        if identifier not in self._made:
+            self._made.append(identifier)
 
     async def create(self, identifier: str, *args: str, options: dict[str, Any] | None = None, **changes: Any) -> int:
         """Create; the pid of what waits to be released."""

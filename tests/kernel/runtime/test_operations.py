@@ -60,7 +60,8 @@ def test_limits_are_the_kernels(lab: RuntimeLab) -> None:
     limits = Limits(memory=64 * MIB, pids=50, nano_cpus=500_000_000, cpu_shares=512)
 
     async def story() -> None:
-        await lab.start("c1", "sleep", "1000", limits=limits)
+        await lab.start("c1", "sh", "-c", "echo up; exec sleep 1000", limits=limits)
+        await lab.says("c1", "up")  # until then the runtime's own threads count
         usage = lab.monitor.usage("c1")
         assert (usage.memory_limit, usage.pids_limit, usage.pids) == (64 * MIB, 50, 1)
         assert 0 < usage.memory < 64 * MIB
@@ -138,8 +139,9 @@ def test_counters_and_processes(lab: RuntimeLab) -> None:
         pid = await lab.start("c1", "sh", "-c", "sleep 1000 & sleep 1000 & echo up; wait")
         await lab.says("c1", "up")
         child = await lab.exec("c1", "sh", "-c", "while :; do :; done")
+        await until(lambda: lab.monitor.usage("c1").pids == 4, "the runtime's own threads are gone")
         found = lab.monitor.processes("c1")
-        assert len(found) == lab.monitor.usage("c1").pids == 4
+        assert len(found) == 4
         assert {pid, child.pid} < set(found)
         await until(lambda: lab.monitor.usage("c1").cpu_user_ns > 0, "user time is counted")
         usage = lab.monitor.usage("c1")
