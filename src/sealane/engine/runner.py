@@ -28,7 +28,7 @@ from sealane.engine.model import ContainerState, ExitStatus, Health, Status
 from sealane.engine.networks import Networks
 from sealane.engine.planning import limits_of
 from sealane.engine.restart import next_delay_ns, wants_restart, wants_start_at_boot
-from sealane.engine.sandboxes import Sandboxes
+from sealane.engine.sandboxes import Sandboxes, SandboxPlan
 from sealane.engine.signalnames import parse_signal
 from sealane.engine.undo import Undo, both
 from sealane.engine.volumes import Volumes
@@ -108,12 +108,11 @@ class Runner:
         self._bundles.check(container)
         plan = self._sandboxes.settle(container)
         undo.add("addresses", lambda: self._unsettle(container, plan.endpoints))
-        if plan.own:
-            await self._sandboxes.make_namespace(container, undo)
-            wiring = self._sandboxes.wire(container, plan, undo)
-        else:
-            wiring = _nothing()
-        _, process = await both(wiring, self._create_process(container, plan.endpoints, undo))
+        namespace: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        _, process = await both(
+            self._make_network(container, plan, namespace, undo),
+            self._create_process(container, plan.endpoints, namespace, undo),
+        )
         for session in container.sessions:
             session.connect(await self._monitor.attach(container.id))
         container.sessions.clear()
@@ -138,9 +137,24 @@ class Runner:
         container.finished.clear()
         await self._monitor.start(container.id)
 
-    async def _create_process(self, container: Container, endpoints: Sequence[EndpointSpec], undo: Undo) -> Created:
+    async def _make_network(
+        self, container: Container, plan: SandboxPlan, namespace: asyncio.Future[None], undo: Undo
+    ) -> None:
+        """*namespace* is done when the runtime can join it, wired or not."""
+        try:
+            if plan.own:
+                await self._sandboxes.make_namespace(container, undo)
+        finally:
+            namespace.set_result(None)
+        if plan.own:
+            await self._sandboxes.wire(container, plan, undo)
+
+    async def _create_process(
+        self, container: Container, endpoints: Sequence[EndpointSpec], namespace: asyncio.Future[None], undo: Undo
+    ) -> Created:
         undo.add("bundle", lambda: self._bundles.discard(container))
         launch = await self._bundles.prepare(container, endpoints)
+        await namespace
         undo.add("process", lambda: self._monitor.delete(container.id))
         return await self._monitor.create(launch)
 
@@ -458,7 +472,3 @@ class _kept:
 
     def __exit__(self, *error: object) -> None:
         self._container.record = self._record
-
-
-async def _nothing() -> None:
-    return None
