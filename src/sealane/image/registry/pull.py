@@ -166,7 +166,7 @@ class Puller:
 
     @asynccontextmanager
     async def _alone(self, digest: str) -> AsyncIterator[None]:
-        """One at a time for each digest."""
+        """One at a time for each *digest*. A layer that came plain may have its blob's: the key says which is meant."""
         lock, users = self._busy.get(digest) or (asyncio.Lock(), 0)
         self._busy[digest] = (lock, users + 1)
         try:
@@ -266,7 +266,7 @@ class _Pull:
         self, target: Descriptor, diff_id: str, chain: Sequence[Digest], below: asyncio.Future[Layer] | None
     ) -> Layer:
         """Have one layer in place; *chain* ends with its own chain id."""
-        async with self._alone(chain[-1]):
+        async with self._alone(f"layer {chain[-1]}"):
             if self._store.layers.has(chain[-1]):
                 return self._store.layers.get(chain[-1])
             async with self._downloads:
@@ -304,7 +304,7 @@ class _Pull:
 
     async def _blob(self, target: Descriptor, *, shown: bool = False) -> None:
         self._lease.add(target.digest)
-        async with self._alone(target.digest):
+        async with self._alone(f"blob {target.digest}"):
             if not self._store.blobs.has(target.digest):
                 download = Download(
                     target,
