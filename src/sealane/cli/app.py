@@ -6,6 +6,7 @@ import os
 import sys
 
 from sealane import VERSION
+from sealane.cli.failures import Failure
 from sealane.client.address import choose
 from sealane.client.engine import EngineClient
 
@@ -40,6 +41,13 @@ class App:
         """One more client with connections of its own, for work beside a request that is under way."""
         version = self._engine.version if self._engine is not None else self.environ.get("DOCKER_API_VERSION")
         return EngineClient(self.address, agent=f"Sealane-Client/{VERSION} (linux)", version=version)
+
+    def require(self, version: str, option: str) -> None:
+        """Raise Failure when the engine speaks an older version than *option* needs."""
+        if not self.engine.at_least(version):
+            raise Failure(
+                f'"{option}" requires API version {version}, but the Docker daemon API version is {self.engine.version}'
+            )
 
     def say(self, text: str) -> None:
         """One line to standard output."""

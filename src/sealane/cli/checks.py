@@ -18,6 +18,40 @@ _SYSCTLS: Final = (
 )  # fmt: skip
 _SYSCTL_TREES: Final = ("net.", "fs.mqueue.")
 _NANOS: Final = 10**9
+_PLATFORM: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+_SYSTEMS: Final = frozenset(
+    [
+        "linux",
+        "windows",
+        "darwin",
+        "macos",
+        "freebsd",
+        "netbsd",
+        "openbsd",
+        "solaris",
+        "illumos",
+        "android",
+        "386",
+        "i386",
+        "amd64",
+        "x86_64",
+        "x86-64",
+        "arm",
+        "armhf",
+        "armel",
+        "arm64",
+        "aarch64",
+        "ppc64",
+        "ppc64le",
+        "s390x",
+        "riscv64",
+        "loong64",
+        "mips",
+        "mipsle",
+        "mips64",
+        "mips64le",
+    ]
+)
 _HEX: Final = "0123456789abcdefABCDEF"
 
 
@@ -64,6 +98,53 @@ def search_domain(value: str) -> None:
         raise ValueError(f"{name} is not a valid domain")
 
 
+def gpu_request(value: str) -> dict[str, object]:
+    """``--gpus``: ``all``, a number, or ``device=0,capabilities=…`` → Docker's DeviceRequest."""
+    from sealane.cli.mounts import split_csv
+
+    if not value:
+        raise ValueError("EOF")
+    made: dict[str, object] = {"Driver": "", "Count": 0, "DeviceIDs": None, "Capabilities": [["gpu"]], "Options": {}}
+    for item in split_csv(value):
+        key, found, text = item.partition("=")
+        if not found:
+            key, text = "count", item
+        if key == "count":
+            made["Count"] = -1 if text == "all" else _gpu_count(text)
+        elif key == "device":
+            made["DeviceIDs"] = text.split(",")
+        elif key == "driver":
+            made["Driver"] = text
+        elif key == "capabilities":
+            made["Capabilities"] = [[*text.split(","), "gpu"]]
+        elif key == "options":
+            made["Options"] = dict(part.partition("=")[::2] for part in text.split(","))
+        else:
+            raise ValueError(f"unexpected key '{key}' in '{item}'")
+    if not made["Count"] and made["DeviceIDs"] is None:
+        made["Count"] = 1
+    return made
+
+
+def _gpu_count(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f'invalid count ({text}): value must be either "all" or an integer: invalid syntax') from None
+
+
+def platform(value: str) -> None:
+    """``linux``, ``amd64``, ``linux/arm/v7``: one part alone must be a known system or architecture."""
+    parts = value.split("/")
+    words = "error parsing specified platform: "
+    if len(parts) > 3 or not all(part and set(part) <= _PLATFORM for part in parts):
+        raise ValueError(
+            f'{words}"{value}": platform specifier component must match "^[A-Za-z0-9_.-]+$": invalid argument'
+        )
+    if len(parts) == 1 and parts[0].lower() not in _SYSTEMS:
+        raise ValueError(f'{words}"{value}": unknown operating system or architecture: invalid argument')
+
+
 def is_address(text: str) -> bool:
     """Whether *text* is an IPv4 or IPv6 address without a zone."""
     import ipaddress
@@ -99,6 +180,8 @@ def nano_cpus(value: str) -> int:
         raise ValueError(f"failed to parse {value} as a rational number") from None
     if nanos.denominator != 1:
         raise ValueError("value is too precise")
+    if not -(1 << 63) <= nanos < 1 << 63:
+        raise ValueError(f"failed to parse {value} as a rational number: value out of range")
     return int(nanos)
 
 

@@ -6,7 +6,7 @@ words that Docker's client uses, OSError for the files.
 
 from __future__ import annotations
 
-from sealane.cli import environment, mounts, networks, ports, resources
+from sealane.cli import checks, environment, mounts, networks, ports, resources
 from sealane.cli.units import parse_duration, parse_size
 
 TYPE_CHECKING = False
@@ -23,6 +23,7 @@ _HOST_LISTS: Final = (
     ("cap-drop", "CapDrop"),
     ("device-cgroup-rule", "DeviceCgroupRules"),
     ("dns", "Dns"),
+    ("dns-option", "DnsOptions"),
     ("dns-search", "DnsSearch"),
     ("group-add", "GroupAdd"),
     ("link", "Links"),
@@ -55,10 +56,18 @@ _CONFIG_TEXTS: Final = (
     ("workdir", "WorkingDir"),
 )
 _RATES: Final = (
-    ("device-read-bps", "BlkioDeviceReadBps"),
-    ("device-read-iops", "BlkioDeviceReadIOps"),
-    ("device-write-bps", "BlkioDeviceWriteBps"),
-    ("device-write-iops", "BlkioDeviceWriteIOps"),
+    ("blkio-weight-device", "BlkioWeightDevice", "Weight", checks.device_weight),
+    ("device-read-bps", "BlkioDeviceReadBps", "Rate", checks.byte_rate),
+    ("device-read-iops", "BlkioDeviceReadIOps", "Rate", checks.operation_rate),
+    ("device-write-bps", "BlkioDeviceWriteBps", "Rate", checks.byte_rate),
+    ("device-write-iops", "BlkioDeviceWriteIOps", "Rate", checks.operation_rate),
+)
+#: Namespaces that may be the host's, and what else they may be.
+_MODES: Final = (
+    ("pid", "PID", ("host", "container:")),
+    ("uts", "UTS", ("host",)),
+    ("userns", "USER", ("host",)),
+    ("cgroupns", "CGROUP", ("host", "private")),
 )
 
 
@@ -74,8 +83,9 @@ class Surroundings:
 
 def build(args: Args, around: Surroundings) -> JsonObject:
     """Config, HostConfig and NetworkingConfig in one object, as the API wants them."""
-    if args.text("gpus"):
-        raise ValueError("--gpus is not supported: Sealane hands no GPUs over to containers")
+    if args.text("mac-address"):
+        checks.mac_address(args.text("mac-address"))
+    _check_modes(args)
     mode, endpoints = networks.endpoints(args)
     body = _config(args, around)
     binds, anonymous = mounts.volumes(args.many("volume"), around.cwd)
@@ -124,16 +134,13 @@ def _config(args: Args, around: Surroundings) -> JsonObject:
 def attached_streams(args: Args) -> tuple[str, ...]:
     """The streams to attach: those of ``-a``; without it output and, with ``-i``, input; none with ``-d``."""
     asked = [stream.lower() for stream in args.many("attach")]
-    for stream in asked:
-        if stream not in _STREAMS:
-            raise ValueError(f'invalid argument "{stream}" for "-a, --attach" flag: streams are stdin, stdout, stderr')
     if args.given("detach") and args.flag("detach"):
-        if asked:
-            raise ValueError("conflicting options: cannot specify both --attach and --detach")
         return ()
-    if asked:
-        return tuple(asked)
-    return ("stdin", "stdout", "stderr") if args.flag("interactive") else ("stdout", "stderr")
+    if args.flag("interactive"):
+        asked.append("stdin")
+    if not args.many("attach"):
+        asked += ["stdout", "stderr"]
+    return tuple(stream for stream in _STREAMS if stream in asked)
 
 
 def healthcheck(args: Args) -> JsonObject | None:
@@ -141,7 +148,8 @@ def healthcheck(args: Args) -> JsonObject | None:
     durations = [
         name for name in ("interval", "timeout", "start-period", "start-interval") if args.given(f"health-{name}")
     ]
-    asked = args.given("health-cmd") or args.given("health-retries") or bool(durations)
+    retries = args.number("health-retries") or 0
+    asked = bool(args.text("health-cmd") or retries or any(parse_duration(args.text(f"health-{n}")) for n in durations))
     if args.flag("no-healthcheck"):
         if asked:
             raise ValueError("--no-healthcheck conflicts with --health-* options")
@@ -154,8 +162,10 @@ def healthcheck(args: Args) -> JsonObject | None:
         if value < 0:
             raise ValueError(f"--health-{name} cannot be negative")
         made["".join(part.capitalize() for part in name.split("-"))] = value
-    if args.given("health-retries"):
-        made["Retries"] = args.number("health-retries")
+    if retries < 0:
+        raise ValueError("--health-retries cannot be negative")
+    if retries:
+        made["Retries"] = retries
     return made
 
 
@@ -168,10 +178,8 @@ def _host_config(args: Args, around: Surroundings) -> JsonObject:
     if host.get("AutoRemove") and host["RestartPolicy"]["Name"] not in ("", "no"):
         raise ValueError("conflicting options: cannot specify both --restart and --rm")
     host["LogConfig"] = _log_config(args)
-    if args.given("dns-option") or args.given("dns-opt"):
-        host["DnsOptions"] = args.many("dns-option") + args.many("dns-opt")
     if args.given("add-host"):
-        host["ExtraHosts"] = [_extra_host(item) for item in args.many("add-host")]
+        host["ExtraHosts"] = [checks.extra_host(item) for item in args.many("add-host")]
     _storage(args, around, host)
     _security(args, host)
     return host
@@ -185,29 +193,31 @@ def _storage(args: Args, around: Surroundings, host: JsonObject) -> None:
     if args.given("shm-size"):
         host["ShmSize"] = parse_size(args.text("shm-size"))
     if args.given("storage-opt"):
+        if not all("=" in item for item in args.many("storage-opt")):
+            raise ValueError("invalid storage option")
         host["StorageOpt"] = environment.pairs(args.many("storage-opt"))
     if args.given("annotation"):
         host["Annotations"] = environment.pairs(args.many("annotation"))
 
 
 def _security(args: Args, host: JsonObject) -> None:
+    if args.given("gpus"):
+        host["DeviceRequests"] = [checks.gpu_request(args.text("gpus"))]
     if args.given("device"):
         host["Devices"] = [device(spec) for spec in args.many("device")]
     if args.given("ulimit"):
-        host["Ulimits"] = [ulimit(spec) for spec in args.many("ulimit")]
+        host["Ulimits"] = _ulimits(args.many("ulimit"))
     if args.given("sysctl"):
         host["Sysctls"] = environment.pairs(args.many("sysctl"))
     if args.given("oom-score-adj"):
         host["OomScoreAdj"] = args.number("oom-score-adj")
     if args.given("memory-swappiness"):
-        host["MemorySwappiness"] = args.number("memory-swappiness")
+        host["MemorySwappiness"] = _swappiness(args.number("memory-swappiness") or 0)
     if args.given("security-opt"):
         host |= _security_options(args.many("security-opt"))
-    if args.given("blkio-weight-device"):
-        host["BlkioWeightDevice"] = [_throttle(spec, "Weight") for spec in args.many("blkio-weight-device")]
-    for option, field in _RATES:
+    for option, field, key, read in _RATES:
         if args.given(option):
-            host[field] = [_throttle(spec, "Rate") for spec in args.many(option)]
+            host[field] = [{"Path": path, key: rate} for path, rate in map(read, args.many(option))]
 
 
 def _log_config(args: Args) -> JsonObject:
@@ -216,59 +226,42 @@ def _log_config(args: Args) -> JsonObject:
     return {"Type": args.text("log-driver"), "Config": environment.pairs(args.many("log-opt"))}
 
 
-def _extra_host(item: str) -> str:
-    """``name:address`` or ``name=address`` (and IPv6 in brackets) in the form with a colon."""
-    name, found, address = item.partition("=")
-    if not found:
-        name, found, address = item.partition(":")
-    if not found or not name:
-        raise ValueError(f"bad format for add-host: '{item}'")
-    if address.startswith("[") and address.endswith("]"):
-        address = address[1:-1]
-    if address != "host-gateway":
-        import ipaddress
+def _swappiness(value: int) -> int:
+    if value != -1 and not 0 <= value <= 100:
+        raise ValueError(f"invalid value: {value}. Valid memory swappiness range is 0-100")
+    return value
 
-        try:
-            ipaddress.ip_address(address)
-        except ValueError:
-            raise ValueError(f"invalid IP address in add-host: '{address}'") from None
-    return f"{name}:{address}"
+
+def _ulimits(specs: list[str]) -> list[JsonObject]:
+    """One for each name, the last given, in the order of the names."""
+    by_name = {made["Name"]: made for made in map(resources.parse_ulimit, specs)}
+    return [by_name[name] for name in sorted(by_name)]
+
+
+def _check_modes(args: Args) -> None:
+    for option, name, known in _MODES:
+        value = args.text(option)
+        if value and value not in known and not (value.startswith("container:") and "container:" in known):
+            raise ValueError(f"--{option}: invalid {name} mode")
 
 
 def device(spec: str) -> JsonObject:
     """``/dev/x[:/dev/y][:rwm]`` as Docker's DeviceMapping."""
-    host, target, access = [*spec.split(":"), "", ""][:3] if spec.count(":") <= 2 else ("", "", "")
-    if target and set(target) <= set("rwm"):
-        target, access = "", target
-    if not host or not set(access) <= set("rwm"):
-        raise ValueError(f"invalid device specification: {spec}")
-    return {"PathOnHost": host, "PathInContainer": target or host, "CgroupPermissions": access or "rwm"}
+    if spec.count(":") > 2 or not spec.partition(":")[0]:
+        raise ValueError(f"bad format for path: {spec}")
+    host, *rest = spec.split(":")
+    access = rest.pop() if len(rest) == 2 or (rest and _is_access(rest[0])) else "rwm"
+    if not _is_access(access):
+        raise ValueError(f"bad mode specified: {access}")
+    target = rest[0] if rest else host
+    if not target.startswith("/"):
+        raise ValueError(f"{target} is not an absolute path")
+    return {"PathOnHost": host, "PathInContainer": target, "CgroupPermissions": access}
 
 
-def ulimit(spec: str) -> JsonObject:
-    """``nofile=1024:2048`` as Docker's Ulimit."""
-    name, found, limits = spec.partition("=")
-    soft, colon, hard = limits.partition(":")
-    try:
-        low = int(soft)
-        high = int(hard) if colon else low
-    except ValueError:
-        raise ValueError(f"invalid ulimit argument: {spec}") from None
-    if not found or not name:
-        raise ValueError(f"invalid ulimit argument: {spec}")
-    if high != -1 and (low > high or low == -1):
-        raise ValueError(f"ulimit soft limit must be less than or equal to hard limit: {low} > {high}")
-    return {"Name": name, "Soft": low, "Hard": high}
-
-
-def _throttle(spec: str, field: str) -> JsonObject:
-    path, _, rate = spec.rpartition(":")
-    if not path.startswith("/dev/"):
-        raise ValueError(f"bad format for device path: {spec}")
-    try:
-        return {"Path": path, field: parse_size(rate)}
-    except ValueError:
-        raise ValueError(f"invalid rate for device: {spec}") from None
+def _is_access(text: str) -> bool:
+    """Each of r, w and m at most once, at least one."""
+    return bool(text) and set(text) <= set("rwm") and len(set(text)) == len(text)
 
 
 def _security_options(options: list[str]) -> JsonObject:
@@ -278,8 +271,8 @@ def _security_options(options: list[str]) -> JsonObject:
         name, found, value = option.partition("=")
         if not found and name != "no-new-privileges":
             name, found, value = option.partition(":")
-        if not found and name not in ("no-new-privileges", "writable-cgroups"):
-            raise ValueError(f"invalid --security-opt: {option}")
+        if not value and name not in ("no-new-privileges", "writable-cgroups"):
+            raise ValueError(f'Invalid --security-opt: "{option}"')
         if name == "systempaths" and value == "unconfined":
             made |= {"MaskedPaths": [], "ReadonlyPaths": []}
             continue
@@ -292,8 +285,11 @@ def _security_options(options: list[str]) -> JsonObject:
 def _profile(path: str) -> str:
     import json
 
-    with open(path, encoding="utf-8") as file:
-        try:
+    try:
+        with open(path, encoding="utf-8") as file:
             return json.dumps(json.load(file), separators=(",", ":"))
-        except ValueError as error:
-            raise ValueError(f"compacting json for seccomp profile ({path}) failed: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"compacting json for seccomp profile ({path}) failed: {error}") from None
+    except OSError as error:
+        reason = f"open {path}: {(error.strerror or '').lower()}"
+        raise ValueError(f"opening seccomp profile ({path}) failed: {reason}") from None

@@ -45,14 +45,20 @@ def pairs(items: Iterable[str]) -> dict[str, str]:
 
 def _lines(name: str) -> Iterable[str]:
     """The lines of a file of variables or labels: without comments, empty lines and leading blanks."""
-    with open(name, encoding="utf-8-sig") as file:
-        for number, raw in enumerate(file, 1):
-            line = raw.rstrip("\n").lstrip()
+    with open(name, "rb") as file:
+        for number, raw in enumerate(file.read().removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
+            try:
+                line = raw.decode().lstrip()
+            except UnicodeDecodeError:
+                octets = " ".join(map(str, raw))
+                raise ValueError(
+                    f"invalid env file ({name}): invalid utf8 bytes at line {number}: [{octets}]"
+                ) from None
             if not line or line.startswith("#"):
                 continue
             variable = line.partition("=")[0]
             if not variable:
-                raise ValueError(f"poorly formatted environment: no variable name on line {number} of '{name}'")
+                raise ValueError(f"invalid env file ({name}): no variable name on line '{line}'")
             if any(letter.isspace() for letter in variable):
-                raise ValueError(f"poorly formatted environment: variable '{variable}' contains whitespaces")
+                raise ValueError(f"invalid env file ({name}): variable '{variable}' contains whitespaces")
             yield line

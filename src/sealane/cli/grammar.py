@@ -25,7 +25,7 @@ _FALSE: Final = ("0", "f", "F", "false", "FALSE", "False")
 class Option:
     """One option. ``kind``: ``switch``, ``text``, ``number``, ``list``, ``csv`` (a list whose items commas split)."""
 
-    __slots__ = ("check", "default", "deprecated", "help", "hidden", "kind", "meta", "name", "short")
+    __slots__ = ("check", "default", "deprecated", "help", "hidden", "into", "kind", "meta", "name", "short")
 
     def __init__(
         self,
@@ -38,8 +38,10 @@ class Option:
         hidden: bool = False,
         check: Callable[[str], object] | None = None,
         deprecated: str = "",
+        into: str = "",
     ) -> None:
-        """*check* raises ValueError with what is wrong with a value; *deprecated* says what to use instead."""
+        """*check* raises ValueError with what is wrong with a value; *deprecated* says what to use instead; values go
+        *into* the option of that name (an older spelling of it)."""
         self.name = name
         self.short = short
         self.kind = kind
@@ -49,6 +51,7 @@ class Option:
         self.hidden = hidden
         self.check = check
         self.deprecated = deprecated
+        self.into = into or name
 
     @property
     def label(self) -> str:
@@ -82,11 +85,12 @@ def number(
     *,
     default: str = "",
     meta: str = "int",
+    hidden: bool = False,
     check: Callable[[str], object] | None = None,
     deprecated: str = "",
 ) -> Option:
-    """An option with a whole number."""
-    hidden = bool(deprecated)
+    """An option with a whole number; a *deprecated* one says so when it is used."""
+    hidden = hidden or bool(deprecated)
     return Option(name, short, "number", help, default, meta, hidden, check or go_integer, deprecated)
 
 
@@ -96,11 +100,11 @@ def many(
     help: str,
     *,
     meta: str = "list",
-    hidden: bool = False,
     check: Callable[[str], object] | None = None,
+    into: str = "",
 ) -> Option:
-    """An option that may be given several times."""
-    return Option(name, short, "list", help, "", meta, hidden, check)
+    """An option that may be given several times; one that goes *into* another is hidden."""
+    return Option(name, short, "list", help, "", meta, bool(into), check, into=into)
 
 
 def csv(name: str, short: str, help: str) -> Option:
@@ -186,7 +190,7 @@ class Command:
         """The usage line under the name *path* that was typed (``container ls`` and ``ps`` are one command)."""
         shown = any(not option.hidden for option in self.options)
         head = f"{path} [OPTIONS]".lstrip() if shown else path
-        return "\n\tsealane ".join(f"{head} {operands}".rstrip() for operands in self.operands.split("\n"))
+        return "\n\tsealane ".join(f"{head} {form}".rstrip() for form in self.operands.split("\n"))
 
 
 class Args:
@@ -228,9 +232,9 @@ class Args:
             option.check(value)
         items = value.split(",") if option.kind == "csv" else [value]
         if option.kind in ("list", "csv"):
-            self._values.setdefault(option.name, []).extend(items)
+            self._values.setdefault(option.into, []).extend(items)
         else:
-            self._values[option.name] = items
+            self._values[option.into] = items
 
     def _last(self, name: str) -> str:
         values = self._values.get(name)

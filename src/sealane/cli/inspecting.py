@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from sealane.cli.failures import Failure, describe
-from sealane.client.errors import ApiError
+from sealane.client.errors import ApiError, Unreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def inspect(app: App, names: list[str], fetch: Callable[[str], Json], form: str)
             found.append(fetch(name))
         except Missing as error:
             problems.append(str(error))
-        except ApiError as error:
+        except (ApiError, Unreachable) as error:
             problems.append(describe(error))
     text, broken = _render(found, form)
     app.write(text)

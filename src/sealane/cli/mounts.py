@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
     from sealane.client.types import JsonObject
 
-_TYPES: Final = ("bind", "volume", "tmpfs", "image", "npipe", "cluster")
-_TRUE: Final = ("", "1", "true", "True", "TRUE", "t", "T")
-_NAMES: Final = {"src": "source", "dst": "target", "destination": "target", "ro": "readonly"}
+_TRUE: Final = ("1", "true", "True", "TRUE", "t", "T")
+_FALSE: Final = ("0", "false", "False", "FALSE", "f", "F")
+_NAMES: Final = {"src": "source", "dst": "target", "destination": "target"}
+_BARE: Final = ("readonly", "ro", "volume-nocopy", "bind-nonrecursive")
 
 
 def volumes(specs: Iterable[str], cwd: str) -> tuple[list[str], JsonObject]:
@@ -27,8 +28,8 @@ def volumes(specs: Iterable[str], cwd: str) -> tuple[list[str], JsonObject]:
     anonymous: JsonObject = {}
     for spec in specs:
         source, colon, rest = spec.partition(":")
-        if not spec or spec == ":":
-            raise ValueError(f"invalid volume specification: '{spec}'")
+        if not spec:
+            raise ValueError("invalid empty volume spec")
         if not colon:
             anonymous[spec] = {}
         elif not source or not rest:
@@ -47,15 +48,22 @@ def tmpfs(specs: Iterable[str]) -> dict[str, str]:
 
 def mount(spec: str, cwd: str) -> JsonObject:
     """One ``--mount`` value as Docker's Mount object. Raises ValueError that names the wrong field."""
+    if not spec:
+        raise ValueError("EOF")
     made: JsonObject = {"Type": "volume", "Source": "", "Target": ""}
     for item in split_csv(spec):
         key, found, value = item.partition("=")
-        key = _NAMES.get(key.lower(), key.lower())
-        if not found and key not in ("readonly", "volume-nocopy", "bind-nonrecursive"):
+        key = key.lower()
+        if not found and key not in _BARE:
             raise ValueError(f"invalid field '{item}' must be a key=value pair")
-        _set_field(made, key, value, item)
+        _set_field(made, _NAMES.get(key, key), value if found else "true", item)
     _check(made, cwd)
     return made
+
+
+def check_mount(spec: str) -> None:
+    """Raise ValueError when the ``--mount`` value cannot be read."""
+    mount(spec, "/")
 
 
 def _set_field(made: JsonObject, key: str, value: str, item: str) -> None:
@@ -63,7 +71,7 @@ def _set_field(made: JsonObject, key: str, value: str, item: str) -> None:
         made["Type"] = value.lower()
     elif key in ("source", "target"):
         made[key.capitalize()] = value
-    elif key == "readonly":
+    elif key in ("readonly", "ro"):
         made["ReadOnly"] = _boolean(key, value)
     elif key == "consistency":
         made["Consistency"] = value.lower()
@@ -124,8 +132,6 @@ def _check(made: JsonObject, cwd: str) -> None:
     kind = made["Type"]
     if not kind:
         raise ValueError("type is required")
-    if kind not in _TYPES:
-        raise ValueError(f"invalid mount type: {kind}")
     if not made["Target"]:
         raise ValueError("target is required")
     for options, owner in (
@@ -136,10 +142,21 @@ def _check(made: JsonObject, cwd: str) -> None:
     ):
         if options in made and kind != owner:
             raise ValueError(f"cannot mix '{owner}-*' options with mount type '{kind}'")
-    if kind == "bind" and made["Source"].startswith("."):
+    if made["Source"] == "." or made["Source"].startswith("./"):
         made["Source"] = posixpath.normpath(posixpath.join(cwd, made["Source"]))
-    if kind == "bind":
-        made.setdefault("BindOptions", {})
+    _check_recursion(made)
+
+
+def _check_recursion(made: JsonObject) -> None:
+    """Read-only in depth needs a read-only mount, and no propagation that would let others write below it."""
+    options = made.get("BindOptions") or {}
+    for field, word in (("ReadOnlyNonRecursive", "writable"), ("ReadOnlyForceRecursive", "readonly")):
+        if options.get(field) and not made.get("ReadOnly"):
+            raise ValueError(f"option 'bind-recursive={word}' requires 'readonly' to be specified in conjunction")
+    if options.get("ReadOnlyForceRecursive") and options.get("Propagation") != "rprivate":
+        raise ValueError(
+            "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction"
+        )
 
 
 def split_csv(text: str) -> list[str]:
@@ -154,7 +171,7 @@ def split_csv(text: str) -> list[str]:
 def _boolean(key: str, value: str) -> bool:
     if value in _TRUE:
         return True
-    if value in ("0", "false", "False", "FALSE", "f", "F"):
+    if value in _FALSE:
         return False
     raise ValueError(f"invalid value for {key}: {value}")
 

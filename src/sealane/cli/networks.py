@@ -6,6 +6,7 @@ the engine numbers eth0, eth1 … by it.
 
 from __future__ import annotations
 
+from sealane.cli.checks import mac_address
 from sealane.cli.mounts import split_csv
 
 TYPE_CHECKING = False
@@ -48,16 +49,14 @@ def _set_field(endpoint: JsonObject, key: str, value: str) -> None:
     if key == "alias":
         endpoint.setdefault("Aliases", []).append(value)
     elif key in ("ip", "ip6"):
-        _address(key, value)
         endpoint.setdefault("IPAMConfig", {})["IPv4Address" if key == "ip" else "IPv6Address"] = value
     elif key == "link-local-ip":
-        _address(key, value)
         endpoint.setdefault("IPAMConfig", {}).setdefault("LinkLocalIPs", []).append(value)
     elif key == "mac-address":
         endpoint["MacAddress"] = value
     elif key == "driver-opt":
         name, found, text = value.partition("=")
-        if not found:
+        if not found or not name:
             raise ValueError("invalid key value pair format in driver options")
         endpoint.setdefault("DriverOpts", {})[name.strip()] = text.strip()
     elif key == "gw-priority":
@@ -66,34 +65,23 @@ def _set_field(endpoint: JsonObject, key: str, value: str) -> None:
         raise ValueError(f"invalid field key {key}")
 
 
-def _address(key: str, value: str) -> None:
-    import ipaddress
-
-    kind = ipaddress.IPv6Address if key == "ip6" else ipaddress.IPv4Address if key == "ip" else ipaddress.ip_address
-    try:
-        kind(value)
-    except ValueError:
-        raise ValueError(
-            f"invalid {'IPv6' if key == 'ip6' else 'IPv4' if key == 'ip' else 'IP'} address: {value}"
-        ) from None
-
-
 def _whole(key: str, value: str) -> int:
     try:
         return int(value)
     except ValueError:
-        raise ValueError(f"invalid {key}: {value}: it should be a whole number") from None
+        raise ValueError(f"invalid {key} ({value}): invalid syntax") from None
 
 
 def endpoints(args: Args) -> tuple[str, JsonObject]:
     """(NetworkMode, EndpointsConfig) from the options of run and create. Raises ValueError for contradictions."""
-    asked = [parse_network(spec) for spec in args.many("network") + args.many("net")]
+    asked = [parse_network(spec) for spec in args.many("network")]
     names = [name for name, _ in asked]
-    if len(names) > 1:
-        _check_several(names)
     mode = names[0] if names else "default"
     first = asked[0][1] if asked else {}
     _add_container_options(args, mode, first)
+    for name, endpoint in asked:
+        _check(name, endpoint)
+    _check_several(names)
     result: JsonObject = {}
     for name, endpoint in asked or [(mode, first)]:
         # A lone network without any settings is left to the engine, as Docker's client does it.
@@ -102,35 +90,49 @@ def endpoints(args: Args) -> tuple[str, JsonObject]:
     return mode, result
 
 
+def _check(name: str, endpoint: JsonObject) -> None:
+    if not name.strip():
+        raise ValueError("no name set for network")
+    if not user_defined(name):
+        _refuse_aliases(endpoint)
+    if "MacAddress" in endpoint:
+        mac_address(endpoint["MacAddress"])
+
+
+def _refuse_aliases(endpoint: JsonObject) -> None:
+    if endpoint.get("Aliases"):
+        raise ValueError("network-scoped aliases are only supported for user-defined networks")
+    if endpoint.get("Links"):
+        raise ValueError("links are only supported for user-defined networks")
+
+
 def _check_several(names: Sequence[str]) -> None:
-    if any(name.startswith("container:") or name in ("host", "none") for name in names):
-        raise ValueError("conflicting options: cannot attach both user-defined and non-user-defined network-modes")
     for at, name in enumerate(names):
         if name in names[:at]:
             raise ValueError(f'network "{name}" is specified multiple times')
+    if len({user_defined(name) for name in names}) > 1:
+        raise ValueError("conflicting options: cannot attach both user-defined and non-user-defined network-modes")
 
 
 def _add_container_options(args: Args, mode: str, endpoint: JsonObject) -> None:
     """Put the options that speak of no network (``--network-alias``, ``--ip``, ``--link``, …) into the first one."""
-    aliases = args.many("network-alias") + args.many("net-alias") + args.many("alias")
-    if aliases:
+    if args.many("network-alias"):
         _refuse_both("Aliases" in endpoint, "--network-alias", "alias")
-        if not user_defined(mode):
-            raise ValueError("network-scoped aliases are only supported for user-defined networks")
-        endpoint["Aliases"] = aliases
+        endpoint["Aliases"] = args.many("network-alias")
+    if not user_defined(mode):
+        _refuse_aliases(endpoint)
     config: JsonObject = endpoint.get("IPAMConfig") or {}
-    for option, key in (("ip", "IPv4Address"), ("ip6", "IPv6Address")):
+    for option, key, words in (("ip", "IPv4Address", "IPv4 address"), ("ip6", "IPv6Address", "IPv6 address")):
         if args.text(option):
-            _refuse_both(key in config, f"--{option}", key)
-            _address(option, args.text(option))
+            _refuse_both(key in config, f"--{option}", words)
             endpoint.setdefault("IPAMConfig", config)[key] = args.text(option)
     if args.many("link-local-ip"):
-        _refuse_both("LinkLocalIPs" in config, "--link-local-ip", "link-local-ip")
+        _refuse_both("LinkLocalIPs" in config, "--link-local-ip", "link-local IP addresses")
         endpoint.setdefault("IPAMConfig", config)["LinkLocalIPs"] = args.many("link-local-ip")
     if args.many("link") and user_defined(mode):
         endpoint["Links"] = args.many("link")
     if args.text("mac-address"):
-        _refuse_both("MacAddress" in endpoint, "--mac-address", "mac-address")
+        _refuse_both("MacAddress" in endpoint, "--mac-address", "MAC address")
         endpoint["MacAddress"] = args.text("mac-address")
 
 

@@ -12,13 +12,18 @@ from sealane.cli.table import align
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import TypeAlias
+    from typing import Final, TypeAlias
 
+    from sealane.cli.app import App
     from sealane.cli.grammar import Option
+    from sealane.cli.template_values import Row
     from sealane.client.types import JsonObject
 
     #: A template's field → its heading, and how it is read from the source object.
     Columns: TypeAlias = dict[str, tuple[str, Callable[..., object]]]
+
+
+_WRONG: Final = "template parsing error"
 
 
 def format_option(short: str = "") -> Option:
@@ -55,9 +60,13 @@ class Listing:
     function that reads it from the source object; *table* names the fields of the default table.
     """
 
-    __slots__ = ("columns", "kind", "table")
+    __slots__ = ("columns", "kind", "table", "words")
 
-    def __init__(self, kind: str, columns: Columns, table: Sequence[str]) -> None:
+    def __init__(
+        self, kind: str, columns: Columns, table: Sequence[str], *, words: tuple[str, str] = (_WRONG, _WRONG)
+    ) -> None:
+        """*words*: how messages begin about a template that cannot be read, and about one that does not fit."""
+        self.words = words
         self.kind = kind
         self.columns = columns
         self.table = table
@@ -69,6 +78,12 @@ class Listing:
         if form == "json":
             form = "{{json .}}"
         return self._by_template(sources, form)
+
+    def row(self, source: JsonObject) -> Row:
+        """One object with its columns as a template sees it."""
+        from sealane.cli.template_values import Row
+
+        return Row(self.kind, {name: read for name, (_, read) in self.columns.items()}, source)
 
     def _plain_table(self, sources: Sequence[JsonObject]) -> str:
         columns = [self.columns[name] for name in self.table]
@@ -86,20 +101,39 @@ class Listing:
         try:
             template = compile_template(source_text.replace("\\t", "\t").replace("\\n", "\n"))
         except TemplateError as error:
-            raise Failure(f"failed to parse template: {error.message}") from None
-        fields = {name: read for name, (_, read) in self.columns.items()}
+            raise Failure(f"{self.words[0]}: {error.message}") from None
         headings = {name: _constant(heading) for name, (heading, _) in self.columns.items()}
         rows = [Row(self.kind, headings, {})] if as_table else []
-        rows += [Row(self.kind, fields, source) for source in sources]
+        rows += [self.row(source) for source in sources]
         try:
             text = "".join(template.render(row) + "\n" for row in rows)
         except TemplateError as error:
-            raise Failure(f"failed to execute template: {error.message}") from None
+            raise Failure(f"{self.words[1]}: {error.message}") from None
         return align_text(text) if as_table else text
 
 
 def _constant(value: str) -> Callable[..., object]:
     return lambda source, *args: value
+
+
+def show_struct(app: App, kind: str, data: JsonObject, form: str, *, name: str = "") -> int:
+    """Print one object as JSON or through a template; *kind* is what Docker calls its type. Raises Failure."""
+    from sealane.cli.template import compile as compile_template
+    from sealane.cli.template_values import Struct, TemplateError, to_json
+
+    if form == "json":
+        app.say(to_json(data))
+        return 0
+    try:
+        template = compile_template(form, name=name)
+    except TemplateError as error:
+        raise Failure(f"template parsing error: {error.message}", 64) from None
+    try:
+        app.say(template.render(Struct(kind, data)))
+    except TemplateError as error:
+        app.say("")
+        raise Failure(error.message) from None
+    return 0
 
 
 def labels_text(labels: dict[str, str] | None) -> str:

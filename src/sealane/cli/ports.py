@@ -40,11 +40,31 @@ def expose(specs: Iterable[str]) -> list[str]:
             raise ValueError(f"invalid port format for --expose: {spec}")
         text, _, protocol = spec.partition("/")
         try:
-            ports = _range(text, "port")
+            ports = _exposed(text)
         except ValueError as error:
             raise ValueError(f"invalid range format for --expose: {spec}, error: {error}") from None
-        names += [f"{port}/{_protocol(protocol)}" for port in ports]
+        names += [f"{port}/{protocol.lower() or 'tcp'}" for port in ports]
     return names
+
+
+def _exposed(text: str) -> range:
+    if not text:
+        raise ValueError("empty string specified for ports")
+    first, dash, last = text.partition("-")
+    start = go_port(first)
+    stop = go_port(last) if dash else start
+    if stop < start:
+        raise ValueError(f"invalid range specified for port: {text}")
+    return range(start, stop + 1)
+
+
+def go_port(text: str) -> int:
+    """A number of 16 bits as Go reads it. Raises ValueError."""
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(f'strconv.ParseUint: parsing "{text}": invalid syntax')
+    if int(text) > 65535:
+        raise ValueError(f'strconv.ParseUint: parsing "{text}": value out of range')
+    return int(text)
 
 
 def _short_form(spec: str) -> str:

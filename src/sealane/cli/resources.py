@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sealane.cli.checks import nano_cpus
 from sealane.cli.units import parse_signed_size, parse_size
 
 TYPE_CHECKING = False
@@ -21,7 +22,11 @@ _NUMBERS: Final = (
     ("pids-limit", "PidsLimit"),
 )
 _TEXTS: Final = (("cpuset-cpus", "CpusetCpus"), ("cpuset-mems", "CpusetMems"))
-_SIZES: Final = (("memory", "Memory"), ("memory-reservation", "MemoryReservation"), ("kernel-memory", "KernelMemory"))
+_SIZES: Final = (("memory", "Memory"), ("memory-reservation", "MemoryReservation"))
+_ULIMITS: Final = (
+    "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
+    "rttime", "sigpending", "stack",
+)  # fmt: skip
 
 
 def resources(args: Args) -> JsonObject:
@@ -39,8 +44,36 @@ def resources(args: Args) -> JsonObject:
     if args.given("memory-swap"):
         made["MemorySwap"] = parse_signed_size(args.text("memory-swap"))
     if args.given("cpus"):
-        made["NanoCpus"] = round(float(args.text("cpus")) * 1e9)
+        made["NanoCpus"] = nano_cpus(args.text("cpus"))
     return made
+
+
+def parse_ulimit(spec: str) -> JsonObject:
+    """``nofile=1024:2048`` as Docker's Ulimit; one number is both limits, -1 is no limit. Raises ValueError."""
+    name, found, limits = spec.partition("=")
+    if not found:
+        raise ValueError(f"invalid ulimit argument: {spec}")
+    if name not in _ULIMITS:
+        raise ValueError(f"invalid ulimit type: {name}")
+    parts = limits.split(":")
+    if len(parts) > 2:
+        raise ValueError(f"too many limit value arguments - {limits}, can only have up to two, `soft[:hard]`")
+    low = _limit(parts[0])
+    high = _limit(parts[1]) if len(parts) > 1 else low
+    if high != -1 and low == -1:
+        raise ValueError(
+            f"ulimit soft limit must be less than or equal to hard limit: soft: -1 (unlimited), hard: {high}"
+        )
+    if high != -1 and low > high:
+        raise ValueError(f"ulimit soft limit must be less than or equal to hard limit: {low} > {high}")
+    return {"Name": name, "Soft": low, "Hard": high}
+
+
+def _limit(text: str) -> int:
+    try:
+        return int(text, 10)
+    except ValueError:
+        raise ValueError(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
 
 
 def restart_policy(text: str) -> JsonObject:

@@ -35,7 +35,7 @@ def assign(
             f"cannot configure multiple ranges ({text}, {{}}) on the same subnet ({subnets[at]})",
         )
     for text in gateways:
-        at = _holder(parsed, _address(text, "gateway"), f"no matching subnet for gateway {text}")
+        at = _holder(parsed, _address(text), f"no matching subnet for gateway {text}")
         _put(
             configs[at],
             "Gateway",
@@ -43,7 +43,7 @@ def assign(
             f"cannot configure multiple gateways ({text}, {{}}) for the same subnet ({subnets[at]})",
         )
     for name, text in reserved.items():
-        at = _holder(parsed, _address(text, "aux-address"), f"no matching subnet for aux-address {text}")
+        at = _holder(parsed, _address(text), f"no matching subnet for aux-address {text}")
         configs[at]["AuxiliaryAddresses"][name] = text
     return configs
 
@@ -54,9 +54,11 @@ def _put(config: JsonObject, field: str, value: str, conflict: str) -> None:
     config[field] = value
 
 
-def _holder(subnets: Sequence[Subnet], address: ipaddress.IPv4Address | ipaddress.IPv6Address, missing: str) -> int:
+def _holder(
+    subnets: Sequence[Subnet], address: ipaddress.IPv4Address | ipaddress.IPv6Address | None, missing: str
+) -> int:
     for at, subnet in enumerate(subnets):
-        if address.version == subnet.version and address in subnet:
+        if address is not None and address.version == subnet.version and address in subnet:
             return at
     raise ValueError(missing)
 
@@ -70,8 +72,8 @@ def _network(text: str, *, strict: bool = False) -> Subnet:
         raise ValueError(f"invalid CIDR address: {text}") from None
 
 
-def _address(text: str, what: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(text)
     except ValueError:
-        raise ValueError(f"invalid {what} address: {text}") from None
+        return None  # lies in no subnet, and that is how Docker tells it

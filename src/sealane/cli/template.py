@@ -36,26 +36,39 @@ _ACTION: Final = re.compile(
 class Template:
     """A compiled template."""
 
-    __slots__ = ("_body", "_strict")
+    __slots__ = ("_body", "_name", "_strict")
 
-    def __init__(self, body: list[Node], strict: bool) -> None:
+    def __init__(self, body: list[Node], strict: bool, name: str) -> None:
         self._body = body
+        self._name = name
         self._strict = strict
 
     def render(self, data: object) -> str:
         """The text for *data*."""
         run = _Run(data, self._strict)
-        run.body(self._body, data)
+        try:
+            run.body(self._body, data)
+        except TemplateError as error:
+            raise _named(error, self._name) from None
         return "".join(run.out)
 
 
-def compile(source: str, *, strict: bool = False) -> Template:
-    """Compile *source*. *strict*: a key that a map lacks is an error (for inspect), else it prints ``<no value>``."""
-    parser = _Parser(_split(source))
-    body, end = parser.body()
-    if end:
-        raise TemplateError(f"template: :1: unexpected {{{{{end}}}}}")
-    return Template(body, strict)
+def _named(error: TemplateError, name: str) -> TemplateError:
+    """The same error about a template that has a name."""
+    text = error.message.replace("template: :", f"template: {name}:", 1)
+    return TemplateError(text.replace('executing ""', f'executing "{name}"', 1))
+
+
+def compile(source: str, *, strict: bool = False, name: str = "") -> Template:
+    """Compile *source*. *strict*: a key that a map lacks is an error (for inspect), else it prints ``<no value>``.
+    *name*: what messages call the template."""
+    try:
+        body, end = _Parser(_split(source)).body()
+        if end:
+            raise TemplateError(f"template: :1: unexpected {{{{{end}}}}}")
+    except TemplateError as error:
+        raise _named(error, name) from None
+    return Template(body, strict, name)
 
 
 def _split(source: str) -> list[Node]:
@@ -65,7 +78,7 @@ def _split(source: str) -> list[Node]:
     while (start := source.find("{{", at)) >= 0:
         match = _ACTION.match(source, start)
         if match is None:
-            raise TemplateError("template: :1: unclosed action")
+            raise TemplateError(f"template: :1: {_why_unclosed(source[start:])}")
         text = source[at:start]
         text = text.lstrip() if trim else text
         parts.append(("text", text.rstrip() if match.group(1) else text))
@@ -77,6 +90,21 @@ def _split(source: str) -> list[Node]:
     tail = source[at:]
     parts.append(("text", tail.lstrip() if trim else tail))
     return parts
+
+
+def _why_unclosed(text: str) -> str:
+    open_mark = ""
+    for letter in text:
+        if not open_mark and letter in "\"`'":
+            open_mark = letter
+        elif letter == open_mark:
+            open_mark = ""
+    names = {
+        '"': "unterminated quoted string",
+        "`": "unterminated raw quoted string",
+        "'": "unterminated character constant",
+    }
+    return names.get(open_mark, "unclosed action")
 
 
 def _tokens(text: str, offset: int) -> list[Node]:
@@ -379,13 +407,15 @@ class _Run:
     def _field(self, node: Node, dot: object, args: list[object]) -> object:
         _, base, names, _ = node
         value = self._value(base, dot)
-        for at, (name, offset) in enumerate(names):
+        for at, (name, _) in enumerate(names):
             last = at == len(names) - 1
             try:
                 value = lookup(value, name, args if last else [], strict=self._strict)
             except (TemplateError, TypeError) as error:
-                path = "".join(f".{part}" for part, _ in names[: at + 1])
-                raise TemplateError(f'template: :1:{offset}: executing "" at <{path}>: {error}') from None
+                # Go takes a chain for one node that stands where its second field does.
+                where = names[min(1, len(names) - 1)][1]
+                path = "".join(f".{part}" for part, _ in names)
+                raise TemplateError(f'template: :1:{where}: executing "" at <{path}>: {error}') from None
         return value
 
     def _assign(self, name: str, value: object) -> None:

@@ -63,6 +63,17 @@ _MAPS: Final = frozenset(
 )
 
 
+class Struct(dict[str, object]):
+    """A JSON object that stands for one of Docker's structures: a field that it lacks is an error, not ``<no value>``.
+
+    ``kind`` is what messages call its type.
+    """
+
+    def __init__(self, kind: str, fields: Mapping[str, object]) -> None:
+        super().__init__(fields)
+        self.kind = kind
+
+
 class NilList(list[object]):
     """A list that is null in the JSON."""
 
@@ -349,6 +360,8 @@ def lookup(value: object, name: str, args: Sequence[object], *, strict: bool) ->
         for key in value:  # Docker's structures spell some names unlike their JSON (ID and Id, HostIP and HostIp)
             if key.lower() == name.lower():
                 return value[key]
+        if isinstance(value, Struct):
+            raise TemplateError(f"can't evaluate field {name} in type {value.kind}")
         if strict:
             raise TemplateError(f'map has no entry for key "{name}"')
         return None

@@ -145,7 +145,8 @@ def engine_timestamp(text: str, now: float) -> str:
     if not text:
         return ""
     try:
-        return f"{now - parse_duration(text) / 1e9:.9f}"
+        if text != "0":  # the beginning of time, not a duration
+            return f"{now - parse_duration(text) / 1e9:.9f}"
     except ValueError:
         pass
     if text.replace(".", "", 1).isdigit():
@@ -153,7 +154,7 @@ def engine_timestamp(text: str, now: float) -> str:
     try:
         return f"{_parse_local(text):.9f}"
     except ValueError:
-        raise ValueError(f'invalid value for time: "{text}"') from None
+        raise ValueError(f'failed to parse value as time or duration: "{text}"') from None
 
 
 def _parse_local(text: str) -> float:

@@ -49,7 +49,7 @@ def parse(text: str) -> Address:
         raise Unsupported(
             f"cannot use the engine address {text!r}: {scheme}:// is not supported, use unix:// or tcp://"
         )
-    raise InvalidArgument(f"invalid engine address {text!r}: use unix:///path/to/socket or tcp://host:port")
+    raise InvalidArgument(f"invalid bind address format: {text}: use unix:///path/to/socket or tcp://host:port")
 
 
 def _parse_tcp(text: str, rest: str) -> Address:

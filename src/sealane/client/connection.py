@@ -10,6 +10,7 @@ from __future__ import annotations
 import _socket
 import errno
 
+from sealane.client.address import DEFAULT_SOCKET
 from sealane.client.errors import Unreachable
 from sealane.client.wire import ReplyReader, render_chunk, render_head
 
@@ -211,12 +212,10 @@ def _connect(address: Address) -> Socket:
 def _why_unreachable(address: Address, error: OSError) -> str:
     if error.errno in (errno.EACCES, errno.EPERM):
         return (
-            f"permission denied while trying to connect to the engine at {address.text}: "
+            f"permission denied while trying to connect to the Sealane daemon socket at {address.text}: "
             f"run as root, or join the group that owns the socket (ls -l {address.path})"
         )
     if error.errno in (errno.ENOENT, errno.ECONNREFUSED):
-        return (
-            f"Cannot connect to the engine at {address.text}. Is the engine running? "
-            "Start it with: sealane system start (or: systemctl start sealane)"
-        )
-    return f"Cannot connect to the engine at {address.text}: {error.strerror or error}"
+        start = "\nStart it with: sealane system start" if address.path == DEFAULT_SOCKET else ""
+        return f"Cannot connect to the Sealane daemon at {address.text}. Is the sealane daemon running?{start}"
+    return f"Cannot connect to the Sealane daemon at {address.text}: {error.strerror or error}"

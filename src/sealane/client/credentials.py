@@ -1,13 +1,14 @@
 """Credentials for registries from Docker's configuration file, in the form of the X-Registry-Auth header.
 
-Reads ``$DOCKER_CONFIG/config.json`` (default ``~/.docker``): ``auths``, ``credHelpers``, ``credsStore``. A missing
-file or entry means no credentials; a helper that fails counts as a missing entry (the pull then says what is wrong).
+Reads ``auths``, ``credHelpers`` and ``credsStore`` of the user's file. A missing entry means no credentials; a
+helper that fails counts as a missing entry (the pull then says what is wrong).
 """
 
 from __future__ import annotations
 
 import json
-import os
+
+from sealane.client import user_config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,14 +22,7 @@ _HUB: Final = "https://index.docker.io/v1/"
 
 def registry_auth(host: str, environ: Mapping[str, str]) -> str:
     """The header's value for the registry *host* (``docker.io``, ``127.0.0.1:5000``); empty without credentials."""
-    folder = environ.get("DOCKER_CONFIG") or os.path.join(environ.get("HOME", "/root"), ".docker")
-    try:
-        with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
-            config = json.load(file)
-    except (OSError, ValueError):
-        return ""
-    if not isinstance(config, dict):
-        return ""
+    config = user_config.read(environ)
     key = _HUB if host == "docker.io" else host
     found = _from_helper(config, key) or _from_file(config, key)
     if not found:

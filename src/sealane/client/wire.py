@@ -117,7 +117,8 @@ class ReplyReader:
     def _frame_body(self, version: str) -> None:
         length = self.headers.get("content-length", "")
         self._chunked = "chunked" in self.headers.get("transfer-encoding", "").lower()
-        if self.status == 101 or ("docker.raw-stream" in self.headers.get("content-type", "") and not self._chunked):
+        raw = self.status == 200 and "docker.raw-stream" in self.headers.get("content-type", "") and not self._chunked
+        if self.status == 101 or raw:
             self.takeover = True
         elif self._method == "HEAD" or self.status in (204, 304) or 100 <= self.status < 200:
             self.done = self.status >= 200

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 
 def run(app: App, args: Args) -> int:
+    for operand, what in zip(args.operands, ("source", "destination"), strict=True):
+        if not operand:
+            raise Failure(f"{what} can not be empty")
     source, target = (_split(operand) for operand in args.operands)
     archive, follow = args.flag("archive"), args.flag("follow-link")
     if source[0] and target[0]:
@@ -43,7 +46,7 @@ def _split(operand: str) -> tuple[str, str]:
 
 CP = Command(
     "cp",
-    "CONTAINER:SRC_PATH DEST_PATH|- | SRC_PATH|- CONTAINER:DEST_PATH",
+    "CONTAINER:SRC_PATH DEST_PATH|-\nSRC_PATH|- CONTAINER:DEST_PATH",
     "Copy files between a container and here (- is a tar archive on standard input or output)",
     run,
     (

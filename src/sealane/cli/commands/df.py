@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 
 from sealane.cli.commands.images import image_rows
+from sealane.cli.commands.images import listing as images_listing
 from sealane.cli.commands.ps import listing as containers_listing
+from sealane.cli.commands.volume import listing as volumes_listing
 from sealane.cli.grammar import Command, switch
-from sealane.cli.output import Listing, format_option
+from sealane.cli.output import Listing, format_option, show_struct
 from sealane.cli.table import align
 from sealane.cli.units import human_duration, human_size
 
@@ -26,11 +28,35 @@ _ACTIVE: Final = ("running", "paused", "restarting")
 
 def run(app: App, args: Args) -> int:
     usage = app.engine.get("/system/df")
-    if args.flag("verbose") and not args.text("format"):
+    form = args.text("format")
+    if not args.flag("verbose"):
+        app.write(_listing().show(summary(usage), form))
+    elif form in ("", "table"):
         app.write(_verbose(usage))
-        return 0
-    app.write(_listing().show(summary(usage), args.text("format")))
+    else:
+        _show_all(app, usage, form)
     return 0
+
+
+def _show_all(app: App, usage: JsonObject, form: str) -> None:
+    """Every object through one template (``-v --format``)."""
+    now = time.time()
+    containers = containers_listing(now, whole=True, sized=True)
+    images = images_listing(now, whole=True, digests=False)
+    rows = [row for image in usage.get("Images") or [] for row in image_rows(image, digests=False)]
+    volumes = [{**volume, **_links(volume)} for volume in usage.get("Volumes") or []]
+    data: JsonObject = {
+        "Images": [images.row(row).plain() for row in rows],
+        "Containers": [containers.row({**item, "SizeRootFs": 0}).plain() for item in usage.get("Containers") or []],
+        "Volumes": [volumes_listing().row(volume).plain() for volume in volumes],
+        "BuildCache": [],
+    }
+    show_struct(app, "*formatter.diskUsageContext", data, form.removeprefix("table "))
+
+
+def _links(volume: JsonObject) -> JsonObject:
+    data = volume.get("UsageData") or {"Size": 0, "RefCount": 0}
+    return {"Links": str(data["RefCount"]), "Size": human_size(max(0, data["Size"]))}
 
 
 def summary(usage: JsonObject) -> list[JsonObject]:
@@ -75,7 +101,7 @@ def _listing() -> Listing:
         "Size": ("SIZE", lambda source: source["size"]),
         "Reclaimable": ("RECLAIMABLE", lambda source: source["reclaimable"]),
     }
-    return Listing("*formatter.diskUsageContext", columns, list(columns))
+    return Listing("*formatter.diskUsageImagesContext", columns, list(columns))
 
 
 def _verbose(usage: JsonObject) -> str:
@@ -116,8 +142,7 @@ def _containers(containers: Sequence[JsonObject], now: float) -> str:
 def _volumes(volumes: Sequence[JsonObject]) -> str:
     rows = [["VOLUME NAME", "LINKS", "SIZE"]]
     for volume in volumes:
-        data = volume.get("UsageData") or {"Size": 0, "RefCount": 0}
-        rows.append([volume["Name"], str(data["RefCount"]), human_size(max(0, data["Size"]))])
+        rows.append([volume["Name"], *_links(volume).values()])
     return align(rows)
 
 

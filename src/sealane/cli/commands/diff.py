@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sealane.cli.failures import Failure
 from sealane.cli.grammar import Command
 from sealane.client.engine import path
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 
 def run(app: App, args: Args) -> int:
+    if not args.operands[0]:
+        raise Failure("Container name cannot be empty")
     for change in app.engine.get(path("containers", args.operands[0], "changes")) or []:
         app.say(f"{'CAD'[change['Kind']]} {change['Path']}")
     return 0

@@ -14,10 +14,18 @@ from sealane.client.engine import filters_query
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Final
 
     from sealane.cli.app import App
     from sealane.cli.grammar import Args
     from sealane.client.types import JsonObject
+
+
+#: All fields of an event; those without a value are left out of the JSON.
+_EMPTY: Final = {
+    "status": "", "id": "", "from": "", "Type": "", "Action": "", "Actor": {"ID": "", "Attributes": {}}, "scope": "",
+    "time": 0, "timeNano": 0,
+}  # fmt: skip
 
 
 def run(app: App, args: Args) -> int:
@@ -41,14 +49,16 @@ def _renderer(form: str) -> Callable[[JsonObject], str]:
     if not form:
         return event_text
     from sealane.cli.template import compile as compile_template
-    from sealane.cli.template_values import TemplateError, to_json
+    from sealane.cli.template_values import Struct, TemplateError, to_json
 
     if form == "json":
         return to_json
     try:
-        return compile_template(form).render
+        template = compile_template(form)
+        template.render(Struct("*events.Message", _EMPTY))
     except TemplateError as error:
         raise Failure(f"Error parsing format: {error.message}", 64) from None
+    return lambda event: template.render(Struct("*events.Message", {**_EMPTY, **event}))
 
 
 def event_text(event: JsonObject) -> str:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 def run(app: App, args: Args) -> int:
     detach, tty = args.flag("detach"), args.flag("tty")
     stdin = args.flag("interactive") and not detach
-    if tty and stdin and not app.in_is_terminal():
-        app.complain("the input device is not a TTY")
-        return 1
     body = _body(app, args, stdin=stdin, attach=not detach)
+    if tty and stdin and not app.in_is_terminal():
+        app.engine.get(path("containers", args.operands[0], "json"))  # that it is missing is told first
+        raise Failure("the input device is not a TTY")
     exec_id = app.engine.post(path("containers", args.operands[0], "exec"), {}, body)["Id"]
     start: JsonObject = {"Detach": detach, "Tty": tty}
     if "ConsoleSize" in body:

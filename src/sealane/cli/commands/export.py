@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sealane.cli.commands.save import refuse_terminal, write_archive
+from sealane.cli.commands.save import check_target, refuse_terminal, write_archive
 from sealane.cli.grammar import Command, text
 from sealane.client.engine import path
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 def run(app: App, args: Args) -> int:
     refuse_terminal(app, args, "export")
+    check_target("export container", args.text("output"))
     reply = app.engine.call("GET", path("containers", args.operands[0], "export"))
     write_archive(app, reply.chunks(), args.text("output"))
     return 0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 
-from sealane.cli.grammar import Command, switch
+from sealane.cli.grammar import Command, switch, text
 from sealane.cli.output import Listing, format_option, short_id
+from sealane.cli.platforms import platform_query
 from sealane.cli.table import ellipsis
 from sealane.cli.units import human_duration, human_size
 from sealane.client.engine import path
@@ -23,7 +24,8 @@ _CREATED_BY: Final = 45
 
 
 def run(app: App, args: Args) -> int:
-    layers = app.engine.get(path("images", args.operands[0], "history"))
+    query = {"platform": platform_query(app, args, "1.48")}
+    layers = app.engine.get(path("images", args.operands[0], "history"), query)
     whole, human = args.flag("no-trunc"), args.flag("human")
     if args.flag("quiet"):
         for layer in layers:
@@ -53,7 +55,7 @@ def _listing(now: float, *, whole: bool, human: bool) -> Listing:
         "Comment": ("COMMENT", lambda source: source["Comment"]),
     }
     shown = ["ID", "CreatedSince" if human else "CreatedAt", "CreatedBy", "Size", "Comment"]
-    return Listing("*formatter.historyContext", columns, shown)
+    return Listing("*image.historyContext", columns, shown)
 
 
 def _short(identifier: str) -> str:
@@ -78,6 +80,7 @@ HISTORY = Command(
     (
         format_option(),
         switch("human", "H", "Sizes and dates in words", default=True),
+        text("platform", "", "Only this platform (os/architecture)"),
         switch("no-trunc", "", "Cut nothing short"),
         switch("quiet", "q", "Print only ids"),
     ),

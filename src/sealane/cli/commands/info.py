@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from sealane import VERSION
-from sealane.cli.failures import Failure
 from sealane.cli.grammar import Command
-from sealane.cli.output import inspect_format_option
+from sealane.cli.output import inspect_format_option, show_struct
 from sealane.cli.units import binary_size
 
 TYPE_CHECKING = False
@@ -30,18 +29,11 @@ _COUNTS: Final = (("Running", "ContainersRunning"), ("Paused", "ContainersPaused
 def run(app: App, args: Args) -> int:
     form = args.text("format")
     if not form:
-        app.write(f"Client:\n Version:    {VERSION}\n Context:    default\n Debug Mode: false\n\n")
-        app.write("Server:\n" + server_text(app.engine.get("/info")) + "\n")
+        app.write(f"Client:\n Version:    {VERSION}\n Context:    default\n Debug Mode: false\n\nServer:\n")
+        app.write(server_text(app.engine.get("/info")) + "\n")
         return 0
     info = {**app.engine.get("/info"), "ClientInfo": {"Version": VERSION, "Context": "default", "Debug": False}}
-    from sealane.cli.template import compile as compile_template
-    from sealane.cli.template_values import TemplateError, to_json
-
-    try:
-        app.say(to_json(info) if form == "json" else compile_template(form).render(info))
-    except TemplateError as error:
-        raise Failure(f"template parsing error: {error.message}", 64) from None
-    return 0
+    return show_struct(app, "system.dockerInfo", info, form)
 
 
 def server_text(info: JsonObject) -> str:

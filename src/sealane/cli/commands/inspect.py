@@ -6,6 +6,7 @@ from sealane.cli.failures import Failure
 from sealane.cli.grammar import Command, switch, text
 from sealane.cli.inspecting import Missing, inspect
 from sealane.cli.output import inspect_format_option
+from sealane.cli.platforms import platform_query
 from sealane.client.engine import path
 from sealane.client.errors import ApiError
 
@@ -25,6 +26,10 @@ _PATHS: Final = {
     "network": ("networks", ""),
     "volume": ("volumes", ""),
 }
+#: What Docker's ``--type`` takes.
+_TYPES: Final = (
+    "config", "container", "image", "network", "node", "plugin", "secret", "service", "task", "volume",
+)  # fmt: skip
 _MISSING: Final = 404
 
 
@@ -37,8 +42,11 @@ def fetch(app: App, kind: str, name: str, *, size: bool = False) -> Json:
 
 def _run(app: App, args: Args) -> int:
     asked = args.text("type")
+    if args.given("type") and asked not in _TYPES:
+        what = f'unknown type: "{asked}"' if asked else "type is empty"
+        raise Failure(f"{what}: must be one of " + ", ".join(f'"{name}"' for name in _TYPES))
     if asked and asked not in _PATHS:
-        raise Failure(f'unknown type: "{asked}"' if args.given("type") else "", 1)
+        raise Failure(f'cannot inspect objects of type "{asked}": there is no swarm, and there are no plugins')
     kinds = [asked] if asked else list(_PATHS)
 
     def one(name: str) -> Json:
@@ -56,6 +64,14 @@ def _run(app: App, args: Args) -> int:
 
 def _of_kind(kind: str) -> Callable[[App, Args], int]:
     def run(app: App, args: Args) -> int:
+        if kind == "image" and args.text("platform"):
+            query = {"platform": platform_query(app, args, "1.49")}
+            return inspect(
+                app,
+                args.operands,
+                lambda name: app.engine.get(path("images", name, "json"), query),
+                args.text("format"),
+            )
         size = kind == "container" and args.flag("size")
         return inspect(app, args.operands, lambda name: fetch(app, kind, name, size=size), args.text("format"))
 
@@ -75,7 +91,7 @@ CONTAINER_INSPECT = Command(
 )  # fmt: skip
 IMAGE_INSPECT = Command(
     "image inspect", "IMAGE [IMAGE...]", "Show images in detail", _of_kind("image"),
-    (inspect_format_option(), text("platform", "", "Platform of the image", hidden=True)), least=1, complete="image",
+    (inspect_format_option(), text("platform", "", "Only this platform (os/architecture)")), least=1, complete="image",
 )  # fmt: skip
 VOLUME_INSPECT = Command(
     "volume inspect", "VOLUME [VOLUME...]", "Show volumes in detail", _of_kind("volume"),

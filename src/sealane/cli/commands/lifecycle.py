@@ -5,7 +5,7 @@ from __future__ import annotations
 from sealane.cli.failures import Failure, describe
 from sealane.cli.grammar import Command, number, text
 from sealane.client.engine import path
-from sealane.client.errors import ApiError
+from sealane.client.errors import ApiError, Unreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def for_each(app: App, names: list[str], act: Callable[[str], str]) -> int:
     for name in names:
         try:
             app.say(act(name))
-        except ApiError as error:
+        except (ApiError, Unreachable) as error:
             app.complain(describe(error))
             code = 1
     return code
@@ -60,7 +60,9 @@ def _wait(app: App, args: Args) -> int:
 
 
 def _rename(app: App, args: Args) -> int:
-    old, new = args.operands
+    old, new = (name.strip() for name in args.operands)
+    if not old or not new:
+        raise Failure("Error: Neither old nor new names may be empty")
     try:
         app.engine.call("POST", path("containers", old, "rename"), {"name": new})
     except ApiError as error:
@@ -72,7 +74,7 @@ def _rename(app: App, args: Args) -> int:
 _TIMED_OPTIONS = (
     text("signal", "s", "Signal to send first"),
     number("timeout", "t", "Seconds to wait before SIGKILL"),
-    number("time", "", "Same as --timeout"),
+    number("time", "", "Same as --timeout", deprecated="use --timeout instead"),
 )
 _NAMES = "CONTAINER [CONTAINER...]"
 

@@ -8,6 +8,7 @@ import sys
 from sealane.cli import reference
 from sealane.cli.failures import Failure
 from sealane.cli.grammar import Command, many, switch, text
+from sealane.cli.platforms import platform_query
 from sealane.cli.pulling import show
 
 TYPE_CHECKING = False
@@ -40,7 +41,8 @@ def _load(app: App, args: Args) -> int:
     if name != "-" and not os.path.exists(name):
         raise Failure(f"open {name}: no such file or directory")
     quiet = args.flag("quiet") or not app.out_is_terminal()
-    messages = app.engine.objects("POST", "/images/load", {"quiet": quiet}, body=pieces(name), headers=_TAR)
+    query = {"quiet": quiet, "platform": platform_query(app, args, "1.48")}
+    messages = app.engine.objects("POST", "/images/load", query, body=pieces(name), headers=_TAR)
     show(messages, sys.stdout)
     return 0
 
@@ -48,6 +50,11 @@ def _load(app: App, args: Args) -> int:
 def _import(app: App, args: Args) -> int:
     source = args.operands[0]
     target = args.operands[1] if len(args.operands) > 1 else ""
+    if target:
+        try:
+            reference.check(target)
+        except ValueError as error:
+            raise Failure(str(error)) from None
     repository, tag = reference.split(target) if target else ("", "")
     is_url = source.startswith(("http://", "https://"))
     if source != "-" and not is_url and not os.path.exists(source):
@@ -73,7 +80,7 @@ LOAD = Command(
     (
         text("input", "i", "Read this file instead of standard input"),
         switch("quiet", "q", "No progress"),
-        text("platform", "", "", hidden=True),
+        text("platform", "", "Load only this platform (os/architecture)"),
     ),
     most=0,
     aliases=("image load", "load"),
@@ -89,6 +96,5 @@ IMPORT = Command(
         text("platform", "", "Platform of the image (os/architecture)"),
     ),
     least=1,
-    most=2,
     aliases=("image import", "import"),
 )

@@ -43,10 +43,8 @@ def run(app: App, args: Args) -> int:
 def _moment(args: Args, name: str) -> str | None:
     try:
         return engine_timestamp(args.text(name), time.time()) or None
-    except ValueError:
-        raise Failure(
-            f'invalid value for "{name}": failed to parse value as time or duration: "{args.text(name)}"'
-        ) from None
+    except ValueError as error:
+        raise Failure(f'invalid value for "{name}": {error}') from None
 
 
 LOGS = Command(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sealane.cli.environment import pairs
-from sealane.cli.failures import describe
+from sealane.cli.failures import Failure, describe
 from sealane.cli.grammar import Command, csv, many, number, switch, text
 from sealane.client.engine import path
 from sealane.client.errors import ApiError
@@ -39,6 +39,8 @@ def endpoint(args: Args) -> JsonObject:
     if args.many("link"):
         made["Links"] = args.many("link")
     if args.many("driver-opt"):
+        if not all("=" in item for item in args.many("driver-opt")):
+            raise Failure("invalid key/value pair format in driver options")
         made["DriverOpts"] = pairs(args.many("driver-opt"))
     if args.given("gw-priority"):
         made["GwPriority"] = args.number("gw-priority")

@@ -58,9 +58,9 @@ def network_body(args: Args) -> JsonObject:
 def ipam_config(args: Args) -> list[JsonObject]:
     """IPAM's Config: each gateway, range and reserved address goes to the subnet that holds it."""
     subnets = args.many("subnet")
-    if not subnets and (args.many("ip-range") or args.many("gateway")):
+    if len(subnets) < max(len(args.many("ip-range")), len(args.many("gateway"))):
         raise ValueError("every ip-range or gateway must have a corresponding subnet")
-    if not subnets:
+    if not subnets and not args.many("aux-address"):
         return []
     from sealane.cli.subnets import assign
 

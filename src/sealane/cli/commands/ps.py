@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _COMMAND_WIDTH: Final = 20
 _MOUNT_WIDTH: Final = 15
+_WORDS: Final = ("failed to parse template", "failed to execute template")
 
 
 def run(app: App, args: Args) -> int:
@@ -79,7 +80,7 @@ def listing(now: float, *, whole: bool, sized: bool) -> Listing:
         "Platform": ("PLATFORM", lambda source: None),
     }
     shown = ["ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"]
-    return Listing("*formatter.ContainerContext", columns, [*shown, "Size"] if sized else shown)
+    return Listing("*formatter.ContainerContext", columns, [*shown, "Size"] if sized else shown, words=_WORDS)
 
 
 def names(source: JsonObject, whole: bool) -> str:

@@ -26,18 +26,10 @@ def run(app: App, args: Args) -> int:
     if not tag and not everything:
         if not quiet:
             app.say("Using default tag: latest")
-        name = reference.with_tag(name)
+        name = reference.familiar(name)
     pull(app, name, platform=args.text("platform"), quiet=quiet, all_tags=everything)
-    app.say(_full_name(name))
+    app.say(reference.full(name))
     return 0
-
-
-def _full_name(name: str) -> str:
-    """The name with its registry spelled out."""
-    if reference.registry(name) != "docker.io":
-        return name
-    rest = name.removeprefix("docker.io/")
-    return f"docker.io/{rest}" if "/" in rest.partition("@")[0] else f"docker.io/library/{rest}"
 
 
 PULL = Command(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sealane.cli.failures import describe
 from sealane.cli.grammar import Command, switch
 from sealane.client.engine import path
-from sealane.client.errors import ApiError
+from sealane.client.errors import ApiError, Unreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,13 +22,17 @@ def run(app: App, args: Args) -> int:
     query = {"force": force, "v": args.flag("volumes"), "link": args.flag("link")}
     code = 0
     for name in args.operands:
+        if not name.strip("/"):
+            app.complain("container name cannot be empty")
+            code = 1
+            continue
         try:
             app.engine.call("DELETE", path("containers", name.strip("/")), query)
             app.say(name)
-        except ApiError as error:
+        except (ApiError, Unreachable) as error:
             app.complain(describe(error))
             # With --force it is enough that the container is gone.
-            if not (force and error.status == _MISSING):
+            if not (force and isinstance(error, ApiError) and error.status == _MISSING):
                 code = 1
     return code
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from sealane.cli.failures import describe
-from sealane.cli.grammar import Command, switch
+from sealane.cli.grammar import Command, csv, switch
+from sealane.cli.platforms import parse_platform
 from sealane.client.engine import path
 from sealane.client.errors import ApiError
+from sealane.client.jsons import dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +20,10 @@ _MISSING: Final = 404
 
 
 def run(app: App, args: Args) -> int:
-    query = {"force": args.flag("force"), "noprune": args.flag("no-prune")}
+    query: dict[str, object] = {"force": args.flag("force"), "noprune": args.flag("no-prune")}
+    if args.many("platform"):
+        app.require("1.50", "--platform")
+        query["platforms"] = [dumps(parse_platform(item)) for item in args.many("platform")]
     code = 0
     for name in args.operands:
         try:
@@ -40,6 +45,7 @@ RMI = Command(
     run,
     (
         switch("force", "f", "Remove it even when it has several names or stopped containers"),
+        csv("platform", "", "Remove only these platforms (os/architecture)"),
         switch("no-prune", "", "Keep parents that have no name"),
     ),
     least=1,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sealane.cli import creating
 from sealane.cli.container_body import attached_streams
 from sealane.cli.container_options import CONTAINER_OPTIONS
-from sealane.cli.failures import Failure
+from sealane.cli.failures import Failure, describe
 from sealane.cli.grammar import Command, switch, text
 from sealane.client.engine import path
 from sealane.client.errors import ApiError
@@ -28,9 +28,10 @@ _NOT_EXECUTABLE: Final = ("permission denied", "is a directory", "exec format er
 def run(app: App, args: Args) -> int:
     body = creating.prepare(app, args)
     tty, stdin = args.flag("tty"), body["AttachStdin"]
+    if args.flag("detach") and args.many("attach"):
+        raise Failure("conflicting options: cannot specify both --attach and --detach", plain=True)
     if tty and stdin and not app.in_is_terminal():
-        app.complain("the input device is not a TTY")
-        return 1
+        raise Failure("the input device is not a TTY", plain=True)
     streams = attached_streams(args)
     if not streams:
         return _detached(app, args, body)
@@ -42,14 +43,14 @@ def run(app: App, args: Args) -> int:
         body["HostConfig"]["ConsoleSize"] = list(window)
     forward = args.flag("sig-proxy")
     with SignalPipe(caught_signals(tty=tty, forward=forward)) as pipe:
-        container = creating.create(app, args, body)
+        container = create(app, args, body)
         resize_path = path("containers", container, "resize") if tty else ""
         desk = SignalDesk(app, pipe, resize_path=resize_path, forward_to=container if forward else "")
         return _attached(app, args, container, streams, desk)
 
 
 def _detached(app: App, args: Args, body: JsonObject) -> int:
-    container = creating.create(app, args, body)
+    container = create(app, args, body)
     try:
         start(app, container)
         return 0
@@ -57,12 +58,20 @@ def _detached(app: App, args: Args, body: JsonObject) -> int:
         app.say(container)  # also when the start failed: the container exists and wants to be found
 
 
+def create(app: App, args: Args, body: JsonObject) -> str:
+    """Create; a refusal becomes a Failure with the exit code that shells use for it."""
+    try:
+        return creating.create(app, args, body)
+    except (ApiError, Failure) as error:
+        raise Failure(describe(error), start_code(error.message)) from None
+
+
 def start(app: App, container: str) -> None:
     """Start; a refusal becomes a Failure with the exit code that shells use for it."""
     try:
         app.engine.call("POST", path("containers", container, "start"))
     except ApiError as error:
-        raise Failure(f"Error response from daemon: {error.message}", start_code(error.message)) from None
+        raise Failure(describe(error), start_code(error.message)) from None
 
 
 def start_code(message: str) -> int:
@@ -110,7 +119,10 @@ def attach(app: App, container: str, streams: tuple[str, ...], keys: str, *, log
     """Take the connection over for the given streams."""
     query: dict[str, object] = {"stream": True, "logs": logs, "detachKeys": keys or None}
     query |= dict.fromkeys(streams, True)
-    return app.engine.take_over(path("containers", container, "attach"), query)
+    try:
+        return app.engine.take_over(path("containers", container, "attach"), query)
+    except ApiError as error:
+        raise Failure(describe(error), plain=True) from None
 
 
 def exit_code(waiting: Reply) -> int:

@@ -6,6 +6,7 @@ import os
 
 from sealane.cli.failures import Failure
 from sealane.cli.grammar import Command, text
+from sealane.cli.platforms import platform_query
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +37,15 @@ def write_archive(app: App, chunks: Iterable[bytes], target: str) -> None:
         raise
 
 
+def check_target(verb: str, target: str) -> None:
+    """Raise Failure before anything is asked for when the file cannot be written there."""
+    folder = os.path.dirname(os.path.normpath(target)) if target else ""
+    if folder and not os.path.isdir(folder):
+        raise Failure(f"failed to {verb}: invalid output path: stat {folder}: no such file or directory")
+    if target and os.path.isdir(target):
+        raise Failure(f"failed to {verb}: invalid output path: {target!r} is a directory".replace("'", '"'))
+
+
 def refuse_terminal(app: App, args: Args, verb: str) -> None:
     if not args.text("output") and app.out_is_terminal():
         raise Failure(f"cowardly refusing to {verb} to a terminal. Use the -o flag or redirect")
@@ -43,7 +53,9 @@ def refuse_terminal(app: App, args: Args, verb: str) -> None:
 
 def _save(app: App, args: Args) -> int:
     refuse_terminal(app, args, "save")
-    reply = app.engine.call("GET", "/images/get", {"names": args.operands})
+    check_target("save image", args.text("output"))
+    query = {"names": args.operands, "platform": platform_query(app, args, "1.48")}
+    reply = app.engine.call("GET", "/images/get", query)
     write_archive(app, reply.chunks(), args.text("output"))
     return 0
 
@@ -53,7 +65,10 @@ SAVE = Command(
     "IMAGE [IMAGE...]",
     "Write images to a tar archive",
     _save,
-    (text("output", "o", "Write to this file instead of standard output"), text("platform", "", "", hidden=True)),
+    (
+        text("output", "o", "Write to this file instead of standard output"),
+        text("platform", "", "Save only this platform (os/architecture)"),
+    ),
     least=1,
     aliases=("image save", "save"),
     complete="image",

@@ -33,7 +33,7 @@ _CLEAR: Final = "\x1b[2J\x1b[H"
 class Reader:
     """The stream of one container. ``newest`` is None before the first sample."""
 
-    __slots__ = ("_engine", "newest", "over", "problem", "reference", "thread")
+    __slots__ = ("_engine", "first", "newest", "over", "problem", "reference", "thread")
 
     def __init__(self, engine: EngineClient, reference: str, *, follow: bool) -> None:
         self._engine = engine
@@ -41,6 +41,7 @@ class Reader:
         self.newest: JsonObject | None = None
         self.problem = ""
         self.over = False
+        self.first = threading.Event()  # set with the first sample, or when there will be none
         self.thread = threading.Thread(target=self._read, args=(follow,), daemon=True)
         self.thread.start()
 
@@ -50,9 +51,11 @@ class Reader:
                 "GET", path("containers", self.reference, "stats"), {"stream": "1" if follow else "0"}
             ):
                 self.newest = sample
+                self.first.set()
         except (SealaneError, OSError) as error:
             self.problem = describe(error) if isinstance(error, SealaneError) else str(error)
         self.over = True
+        self.first.set()
 
 
 def run(app: App, args: Args) -> int:
@@ -66,6 +69,8 @@ def run(app: App, args: Args) -> int:
         for name in names:
             if name not in readers:
                 readers[name] = Reader(app.new_engine(), name, follow=True)
+        for reader in readers.values():
+            reader.first.wait()
         problem = next((reader.problem for reader in readers.values() if reader.problem and args.operands), "")
         if problem:
             app.complain(problem)

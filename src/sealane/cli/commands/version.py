@@ -6,9 +6,9 @@ import os
 import sys
 
 from sealane import VERSION as CLIENT_VERSION
-from sealane.cli.failures import Failure, describe
+from sealane.cli.failures import describe
 from sealane.cli.grammar import Command
-from sealane.cli.output import inspect_format_option
+from sealane.cli.output import inspect_format_option, show_struct
 from sealane.client.engine import API_VERSION
 from sealane.errors import SealaneError
 
@@ -24,13 +24,7 @@ def run(app: App, args: Args) -> int:
     data = {"Client": _client(app if server else None), "Server": server}
     form = args.text("format")
     if form:
-        from sealane.cli.template import compile as compile_template
-        from sealane.cli.template_values import TemplateError, to_json
-
-        try:
-            app.say(to_json(data) if form == "json" else compile_template(form).render(data))
-        except TemplateError as error:
-            raise Failure(f"template parsing error: {error.message}", 64) from None
+        show_struct(app, "system.versionInfo", data, form, name="version")
     else:
         app.write(_text(data))
     if problem:

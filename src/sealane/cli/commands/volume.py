@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def _create(app: App, args: Args) -> int:
     body = {
-        "Name": args.operands[0] if args.operands else "",
+        "Name": args.operands[0] if args.operands else args.text("name"),
         "Driver": args.text("driver"),
         "DriverOpts": pairs(args.many("opt")),
         "Labels": labels((), args.many("label")),
@@ -35,11 +35,12 @@ def _ls(app: App, args: Args) -> int:
         for volume in volumes:
             app.say(volume["Name"])
         return 0
-    app.write(_listing().show(volumes, args.text("format")))
+    app.write(listing().show(volumes, args.text("format")))
     return 0
 
 
-def _listing() -> Listing:
+def listing() -> Listing:
+    """The columns of ``volume ls``."""
     columns: Columns = {
         "Name": ("VOLUME NAME", lambda source: source["Name"]),
         "Driver": ("DRIVER", lambda source: source["Driver"]),
@@ -47,8 +48,8 @@ def _listing() -> Listing:
         "Mountpoint": ("MOUNTPOINT", lambda source: source["Mountpoint"]),
         "Labels": ("LABELS", lambda source: labels_text(source["Labels"])),
         "Label": ("", lambda source, name: label_of(source["Labels"], name)),
-        "Links": ("LINKS", lambda source: "N/A"),
-        "Size": ("SIZE", lambda source: "N/A"),
+        "Links": ("LINKS", lambda source: source.get("Links", "N/A")),
+        "Size": ("SIZE", lambda source: source.get("Size", "N/A")),
         "Status": ("STATUS", lambda source: "N/A"),
         "Availability": ("AVAILABILITY", lambda source: "N/A"),
         "Group": ("GROUP", lambda source: "N/A"),
@@ -75,6 +76,7 @@ CREATE = Command(
     _create,
     (
         text("driver", "d", "Driver of the volume", default="local"),
+        text("name", "", "Name of the volume", hidden=True),
         many("label", "", "Set a label"),
         many("opt", "o", "Options of the driver", meta="map"),
     ),
