@@ -47,7 +47,7 @@ class Planner:
         self._seccomp(parse_security(request.security_opt), request)
         for mode, kind in ((request.pid_mode, "pid"), (request.ipc_mode, "ipc")):
             self._namespace(mode, kind)
-        capabilities(request.cap_add, request.cap_drop)
+        self._capabilities(request, privileged=False)
 
     def launch(self, container: Container, root: Path, user: User) -> Launch:
         """Everything that the monitor needs to create the container's process."""
@@ -93,7 +93,7 @@ class Planner:
             mounts=(*self._shared_memory(request), *self._mounts(container)),
             devices=_devices(request),
             device_rules=request.device_cgroup_rules,
-            capabilities=capabilities(request.cap_add, request.cap_drop, privileged=request.privileged),
+            capabilities=self._capabilities(request, privileged=request.privileged),
             privileged=request.privileged,
             no_new_privileges=security.no_new_privileges,
             seccomp=self._seccomp(security, request),
@@ -109,6 +109,10 @@ class Planner:
             init=self._machine.init if request.init else None,
             annotations=request.annotations,
         )
+
+    def _capabilities(self, request: ContainerRequest, *, privileged: bool) -> tuple[str, ...]:
+        available = self._machine.capabilities
+        return capabilities(request.cap_add, request.cap_drop, privileged=privileged, available=available)
 
     def cgroup_path(self, container: Container) -> str:
         """Below each hierarchy."""
@@ -197,7 +201,7 @@ class Planner:
             user=user,
             terminal=request.tty,
             size=size,
-            capabilities=capabilities(record.request.cap_add, record.request.cap_drop, privileged=privileged),
+            capabilities=self._capabilities(record.request, privileged=privileged),
             no_new_privileges=security.no_new_privileges,
             apparmor=security.apparmor,
             rlimits=tuple((limit.name, limit.soft, limit.hard) for limit in record.request.ulimits),

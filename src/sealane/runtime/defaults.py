@@ -5,7 +5,7 @@ The values are those that Docker Engine 26 writes into its OCI configurations.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -51,27 +51,38 @@ DEFAULT_SYSCTLS: Final[Mapping[str, str]] = {
 DEFAULT_SHM_SIZE: Final = 64 << 20
 
 
-def _canonical(name: str, option: str) -> str:
+def _canonical(name: str, option: str, available: Sequence[str]) -> str:
     upper = name.upper()
     if upper == _ALL:
         return upper
     full = upper if upper.startswith("CAP_") else f"CAP_{upper}"
     if full not in ALL_CAPABILITIES:
         raise InvalidArgument(f'invalid {option}: unknown capability: "{full}"')
+    if full not in available:
+        raise InvalidArgument(
+            f"invalid {option}: capability not supported by your kernel or not available in the current environment: "
+            f'"{full}"'
+        )
     return full
 
 
-def capabilities(add: Iterable[str] = (), drop: Iterable[str] = (), *, privileged: bool = False) -> tuple[str, ...]:
-    """The set that ``--cap-add``, ``--cap-drop`` and ``--privileged`` come to.
+def capabilities(
+    add: Iterable[str] = (),
+    drop: Iterable[str] = (),
+    *,
+    privileged: bool = False,
+    available: Sequence[str] = ALL_CAPABILITIES,
+) -> tuple[str, ...]:
+    """The set that ``--cap-add``, ``--cap-drop`` and ``--privileged`` come to; *available* is what the engine can give.
 
-    Raises InvalidArgument, in Docker's words, for a name that is no capability.
+    Raises InvalidArgument, in Docker's words, for a name that is no capability, or one that is not available.
     """
-    added = [_canonical(name, "CapAdd") for name in add]
-    dropped = {_canonical(name, "CapDrop") for name in drop}
+    added = [_canonical(name, "CapAdd", available) for name in add]
+    dropped = {_canonical(name, "CapDrop", available) for name in drop}
     if privileged:
-        return ALL_CAPABILITIES
+        return tuple(available)
     if _ALL in added:
-        return tuple(name for name in ALL_CAPABILITIES if name not in dropped)
+        return tuple(name for name in available if name not in dropped)
     if _ALL in dropped:
         return tuple(dict.fromkeys(added))
     kept = [name for name in DEFAULT_CAPABILITIES if name not in dropped]
@@ -100,31 +111,21 @@ _GUARDED: Final = ("nosuid", "noexec", "nodev")
 _PTS_OPTIONS: Final = ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5")
 
 
-def system_mounts(
-    *, shm_size: int, writable: bool, host_network: bool, host_ipc: bool, host_pid: bool
-) -> tuple[Mount, ...]:
+def system_mounts(*, shm_size: int, writable: bool, host_ipc: bool) -> tuple[Mount, ...]:
     """The file systems of the kernel below /proc, /dev and /sys, in the order in which they are mounted.
 
-    What shows a namespace of the host is bound from the host: the kernel refuses a fresh mount of it.
+    Each shows the namespaces of the process that mounts it, the host's too; only /dev/shm is the host's own mount.
     """
     access = "rw" if writable else "ro"
-    proc = Mount("/proc", "proc", "proc", _GUARDED)
-    sys = Mount("/sys", "sysfs", "sysfs", (*_GUARDED, access))
-    queue = Mount("/dev/mqueue", "mqueue", "mqueue", _GUARDED)
     shm = Mount("/dev/shm", "tmpfs", "shm", (*_GUARDED, "mode=1777", f"size={shm_size}"))
-    if host_pid:
-        proc = Mount("/proc", "bind", "/proc", ("rbind", *_GUARDED))
-    if host_network:
-        sys = Mount("/sys", "bind", "/sys", ("rbind", *_GUARDED, access))
     if host_ipc:
-        queue = Mount("/dev/mqueue", "bind", "/dev/mqueue", ("bind", *_GUARDED))
-        shm = Mount("/dev/shm", "bind", "/dev/shm", ("bind", *_GUARDED))
+        shm = Mount("/dev/shm", "bind", "/dev/shm")
     return (
-        proc,
+        Mount("/proc", "proc", "proc", _GUARDED),
         Mount("/dev", "tmpfs", "tmpfs", ("nosuid", "strictatime", "mode=755", "size=65536k")),
         Mount("/dev/pts", "devpts", "devpts", _PTS_OPTIONS),
-        sys,
+        Mount("/sys", "sysfs", "sysfs", (*_GUARDED, access)),
         Mount("/sys/fs/cgroup", "cgroup", "cgroup", (access, *_GUARDED)),
-        queue,
+        Mount("/dev/mqueue", "mqueue", "mqueue", _GUARDED),
         shm,
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from sealane.linux.cgroups import CgroupLayout
+from sealane.runtime.defaults import ALL_CAPABILITIES
 from sealane.runtime.resources import CgroupAbilities
 from sealane.runtime.seccomp import Profile, SyscallAbi, parse_profile
 from sealane.runtime.spec import DeviceNode
@@ -29,6 +30,13 @@ def cgroup_abilities(layout: CgroupLayout) -> CgroupAbilities:
     memory = layout.hierarchies.get("memory")
     swap = memory is not None and (memory / "memory.memsw.limit_in_bytes").exists()
     return CgroupAbilities(layout.version, swap)
+
+
+def available_capabilities() -> tuple[str, ...]:
+    """Those that this process has in effect: no container can have more (privileged ones have these)."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    bits = next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff:"))
+    return tuple(name for number, name in enumerate(ALL_CAPABILITIES) if bits >> number & 1)
 
 
 def find_init(configured: str = "") -> Path | None:

@@ -195,13 +195,7 @@ def _mounts(plan: ContainerPlan) -> list[Json]:
     if plan.init is not None:
         own.insert(0, Mount(_INIT_TARGET, "bind", str(plan.init), ("bind", "ro")))
     replaced = {each.destination.rstrip("/") for each in own}
-    system = system_mounts(
-        shm_size=plan.shm_size,
-        writable=plan.privileged,
-        host_network=plan.netns == _HOST,
-        host_ipc=plan.ipcns == _HOST,
-        host_pid=plan.pidns == _HOST,
-    )
+    system = system_mounts(shm_size=plan.shm_size, writable=plan.privileged, host_ipc=plan.ipcns == _HOST)
     return [each.oci() for each in (*(each for each in system if each.destination not in replaced), *own)]
 
 
