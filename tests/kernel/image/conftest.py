@@ -20,7 +20,7 @@ def stores(tmp_path: Path) -> Iterator[Stores]:
     with closing(Database(tmp_path / "state.db")) as database:
         made = Stores(tmp_path / "image", database)
         yield made
-    if made.root.exists():
+    if (made.root / "tmp").exists():  # a test with a file system of its own has looked there before it unmounted that
         assert os.listdir(made.root / "tmp") == []
     assert [
         thread.name for thread in threading.enumerate() if thread.name in ("unpack", "load", "import", "blob")

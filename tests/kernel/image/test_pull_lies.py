@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import random
+import re
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from support.registry import (
     build_image,
     layer,
     sha256,
+    tar_of,
 )
 
 BASE = layer({"bin/sh": b"shell" * 1000, "etc/release": b"7"})
@@ -133,7 +136,7 @@ def test_a_configuration_that_names_other_layers(stores: Stores) -> None:
 @pytest.mark.parametrize(
     ("plain", "packed", "words"),
     [
-        (layer({"../evil": b"x"}), None, "'?../evil'? is outside of the root"),
+        (tar_of((tarfile.TarInfo("../evil"), b"x")), None, r"\.\./evil is outside of the root"),
         (b"garbage " * 200, None, "not a tar archive"),
         (BASE, lambda plain: gzip.compress(plain)[:-20], "unexpected end of the gzip stream"),
         (BASE, lambda plain: b"\x1f\x8b" + bytes(100), "invalid gzip stream"),
@@ -150,9 +153,6 @@ def test_hostile_layers(stores: Stores, plain: bytes, packed: Any, words: str) -
 
     assert isinstance(error, InvalidArgument)
     assert error.message.startswith("failed to register layer ")
-    pytest.raises(InvalidArgument, match=words).__enter__  # noqa: B018
-    import re
-
     assert re.search(words, error.message)
     assert stores.empty
 
@@ -210,5 +210,6 @@ def test_a_full_disk_can_be_pulled_to_again(stores: Stores, tmp_path: Path) -> N
                 await stores.puller(stores.open()).pull(f"{fake.host}/library/app:1")
 
         run(scene())
+        assert stores.files()["tmp"] == 0
     finally:
         mounts.umount(stores.root)

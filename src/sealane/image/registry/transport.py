@@ -28,6 +28,7 @@ from sealane.image.registry.endpoints import Endpoint, Registries
 
 if TYPE_CHECKING:
     import aiohttp
+    import yarl
 
 _REDIRECTS_MAX: Final = 10
 _ERROR_MAX: Final = 64 << 10
@@ -94,10 +95,10 @@ class Session:
         Raises Refused for an error of the registry, Unavailable when it cannot be reached, Unauthorized when the
         credentials are refused. Failures while the body is read are the caller's to see (aiohttp.ClientError).
         """
+        used = self._authorization  # taken now: while the answer is on its way another request may renew it
         response = await self._get(url, headers)
         try:
             if response.status == 401:
-                used = self._authorization
                 challenges = parse_challenges(response.headers.getall("WWW-Authenticate", []))
                 detail = await _detail(response)
                 response.close()
@@ -137,7 +138,7 @@ class Session:
         try:
             return await self._client.request(
                 method,
-                url,
+                _exact(url),
                 headers=headers,
                 data=form,
                 allow_redirects=False,
@@ -209,6 +210,14 @@ def _with_query(url: str, query: Mapping[str, str]) -> str:
     from urllib.parse import urlencode
 
     return f"{url}{'&' if '?' in url else '?'}{urlencode(query)}" if query else url
+
+
+def _exact(url: str) -> str | yarl.URL:
+    """*url* as it is: aiohttp would rewrite escapes that mean the same, and a signed address is only good letter by
+    letter. What is no proper URL yet is left to aiohttp to mend."""
+    from yarl import URL
+
+    return URL(url, encoded=True) if url.isascii() and url.isprintable() and " " not in url else url
 
 
 def _proxy(url: str) -> str | None:
