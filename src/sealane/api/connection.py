@@ -215,6 +215,7 @@ class Connection:
             lines += ["Connection: Upgrade", "Upgrade: tcp"]
         head = "\r\n".join(lines).encode() + b"\r\n"
         self._duplex.write(head + self._headers + b"\r\n")
+        await self._duplex.taken()  # docker-py forgets what it read together with the head
         await reply.conversation(self._duplex)
         await self._linger()
 

@@ -13,8 +13,10 @@ Out of scope: HTTP (``connection``), frames and detach keys (``takeover``).
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import select
 import socket
+import termios
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
@@ -24,6 +26,9 @@ from typing import Final
 READ_HIGH_WATER: Final = 256 * 1024
 #: How often a half-closed connection is looked at, in seconds: the event loop no longer watches it for reading.
 HALF_CLOSED_POLL_S: Final = 1.0
+#: How often, and at what distance in seconds, it is asked whether the peer has read what it was sent.
+TAKEN_POLLS: Final = 40
+TAKEN_POLL_S: Final = 0.0005
 
 
 class Duplex(asyncio.Protocol):
@@ -128,6 +133,16 @@ class Duplex(asyncio.Protocol):
                 self._writer = None
         if self._gone.is_set():
             raise ConnectionResetError("the client has gone")
+
+    async def taken(self) -> None:
+        """Wait until the peer has read what was written, but not for long (unix(7): SIOCOUTQ counts the rest)."""
+        for _ in range(TAKEN_POLLS):
+            if self._transport is None or self._gone.is_set():
+                return
+            waiting = fcntl.ioctl(self._transport.get_extra_info("socket"), termios.TIOCOUTQ, b"\0" * 4)
+            if not any(waiting):
+                return
+            await asyncio.sleep(TAKEN_POLL_S)
 
     def end(self) -> None:
         """Send what is queued and then say that nothing follows; reading goes on. Idempotent."""

@@ -72,8 +72,8 @@ def test_wrong_types_are_refused_by_name(raw: bytes, words: str) -> None:
     [
         (b"{", "invalid JSON: unexpected EOF"),
         (b"{} {}", "unexpected content after JSON"),
-        (b'{"Image":"\\u0000"}', "invalid JSON: a text contains a NUL character"),
-        (b'{"Labels":{"a\\u0000":"b"}}', "invalid JSON: a text contains a NUL character"),
+        (b'{"Image":"\\u0000"}', "invalid JSON: Image: it contains a NUL character"),
+        (b'{"Labels":{"a\\u0000":"b"}}', "invalid JSON: Labels: it contains a NUL character"),
     ],
 )
 def test_broken_json_is_refused_in_dockers_words(raw: bytes, message: str) -> None:

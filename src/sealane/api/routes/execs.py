@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from sealane.api.backend import Engine
 from sealane.api.convert import execs as convert
 from sealane.api.detach import parse_detach_keys
+from sealane.api.duplex import Duplex
 from sealane.api.http import Reply, Request, TakeOver, empty, json_reply
 from sealane.api.router import Route
 from sealane.api.routes.container_streams import stream_media
 from sealane.api.routes.containers import terminal_size
 from sealane.api.schema.exec import ExecCreate, ExecCreated, ExecStart
 from sealane.api.takeover import Attachment, Conversation, LastWords
-from sealane.engine.model import ExecView
-from sealane.errors import Conflict, NotFound, SealaneError
+from sealane.engine.model import ExecView, Status
+from sealane.errors import Conflict, SealaneError
 
 
 async def create(engine: Engine, request: Request) -> Reply:
@@ -31,34 +33,54 @@ async def start(engine: Engine, request: Request) -> Reply:
     if body.Detach:
         await engine.execs.start(view.id, detach=True, tty=body.Tty, stdin=False, size=size)
         return empty(200)
-    conversation = await _start_attached(engine, view, body, size)
+    _check_can_start(engine, view)
     framed = not body.Tty
-    return TakeOver(conversation, stream_media(request, framed and request.upgrade), request.upgrade)
+    media = stream_media(request, framed and request.upgrade)
+    return TakeOver(_AttachedStart(engine, view, body.Tty, size), media, request.upgrade)
 
 
-async def _start_attached(
-    engine: Engine, view: ExecView, body: ExecStart, size: tuple[int, int] | None
-) -> Conversation:
-    """Run it with its streams. A command that cannot be run says so on its stream, where people look for it.
+def _check_can_start(engine: Engine, view: ExecView) -> None:
+    """What is an error of the request, before the connection leaves HTTP. Raises Conflict."""
+    if view.running or view.exit_code is not None:
+        raise Conflict(f"Error: Exec command {view.id} has already run")
+    if engine.containers.view(view.container).state.status is not Status.RUNNING:
+        raise Conflict(f"container {view.container} is not running")
 
-    Its exit code (126, 127) is then in inspect, as with Docker. What is wrong with the request itself is an error.
+
+@dataclass(frozen=True, slots=True)
+class _AttachedStart:
+    """Run an exec with its streams on the connection.
+
+    The head of the reply is out before the process begins: docker-py loses output that comes together with the head.
+    A command that cannot be run says so on its stream, where people look for it; inspect has its exit code (126, 127).
     """
-    stdin = view.request.attach_stdin
-    try:
-        session = await engine.execs.start(view.id, detach=False, tty=body.Tty, stdin=stdin, size=size)
-    except (NotFound, Conflict):
-        raise
-    except SealaneError as error:
-        return LastWords(error.message, framed=not body.Tty)
-    if session is None:
-        return LastWords("the process gave no streams", framed=not body.Tty)
-    return Attachment(
-        session=session,
-        framed=not body.Tty,
-        stdin=stdin,
-        end_stdin=True,
-        detach_keys=parse_detach_keys(view.request.detach_keys) if session.tty else b"",
-    )
+
+    engine: Engine
+    view: ExecView
+    tty: bool
+    size: tuple[int, int] | None
+
+    async def __call__(self, duplex: Duplex) -> None:
+        conversation = await self._begin()
+        await conversation(duplex)
+
+    async def _begin(self) -> Conversation:
+        request, framed = self.view.request, not self.tty
+        try:
+            session = await self.engine.execs.start(
+                self.view.id, detach=False, tty=self.tty, stdin=request.attach_stdin, size=self.size
+            )
+        except SealaneError as error:
+            return LastWords(error.message, framed)
+        if session is None:
+            return LastWords("the process gave no streams", framed)
+        return Attachment(
+            session=session,
+            framed=framed,
+            stdin=request.attach_stdin,
+            end_stdin=True,
+            detach_keys=parse_detach_keys(request.detach_keys) if session.tty else b"",
+        )
 
 
 async def inspect(engine: Engine, request: Request) -> Reply:

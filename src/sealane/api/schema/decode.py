@@ -34,10 +34,12 @@ def decode(raw: bytes, kind: type[T]) -> T:
     if value is None:
         value = {}
     try:
-        if b"\\u0000" in raw:  # JSON has no other way to write it
-            _refuse_nul(value)
         shape = _shaper(cast(Hashable, kind))
-        return msgspec.convert(value if shape is None else shape(value), kind)
+        shaped = value if shape is None else shape(value)
+        converted = msgspec.convert(shaped, kind)
+        if b"\\u0000" in raw:  # JSON has no other way to write it
+            _refuse_nul(shaped, "")
+        return converted
     except (msgspec.ValidationError, RecursionError) as error:
         raise InvalidArgument(f"invalid JSON: {_type_problem(str(error))}") from None
 
@@ -78,17 +80,17 @@ def _build(info: inspect.Type) -> Shaper:
     return None
 
 
-def _refuse_nul(value: Any) -> None:
-    """No name, path or word of ours can hold a NUL. Raises InvalidArgument."""
+def _refuse_nul(value: Any, place: str) -> None:
+    """No name, path or word of ours can hold a NUL. Raises InvalidArgument naming the *place*."""
     if isinstance(value, dict):
         for key, item in value.items():
-            _refuse_nul(key)
-            _refuse_nul(item)
+            _refuse_nul(key, place)
+            _refuse_nul(item, f"{place}.{key}" if place else key)
     elif isinstance(value, list):
         for item in value:
-            _refuse_nul(item)
+            _refuse_nul(item, place)
     elif isinstance(value, str) and "\0" in value:
-        raise InvalidArgument("invalid JSON: a text contains a NUL character")
+        raise InvalidArgument(f"invalid JSON: {place}: it contains a NUL character")
 
 
 def _struct(info: inspect.StructType) -> Shaper:
