@@ -4,142 +4,338 @@ red, blue = lab.network("red"), lab.network("blue")
 a = lab.container("srv1", red)
 b = lab.container("srv2", red, blue)
 assert a.pings("srv2")
+b.serve(80, "hello")
 outside = lab.outsider()                 # another host, joined by a cable
-assert outside.fetch(f"http://{lab.uplink}:8080/") == "hello"
+assert outside.ask(outside.neighbour, 8080) == "hello"
 
-Everything is made through the engine under test; the engine's fixture removes it.
+Everything is made through the engine under test; the engine's fixture removes it. Who may reach whom is asked with
+sockets that are opened inside the namespace of the asker: a refusal shows at once, and silence needs one second.
 """
 
 from __future__ import annotations
 
-import json
+import contextlib
+import socket
 import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sealane.linux import namespaces
 from support import running
-from support.engine import Engine
+from support.engine import BIN, Engine
 from support.poll import until
 from support.running import Result
+from support.terminal import Terminal
 
-_UPLINK: Final = IPv4Interface("198.51.100.1/24")
-_OUTSIDER: Final = IPv4Interface("198.51.100.9/24")
-_SILENCE_S: Final = 1  # a packet that is dropped shows only as silence
+T = TypeVar("T")
+Address = IPv4Address | IPv6Address | str
+
+#: Networks for documentation (RFC 5737, 2544): the cable takes the first that no route of the host knows.
+_CABLES: Final = tuple(IPv4Network("198.18.0.0/15").subnets(new_prefix=24))[77:140]
+_PATIENCE_S: Final = 10.0
+_SILENCE_S: Final = 1.0  # a packet that is dropped shows only as silence
+IDLE: Final = "trap exit TERM; while :; do sleep 1000 & wait $!; done"
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
-    """A running container."""
+class Cli:
+    """A command line that speaks to an engine: ``sealane``, or the real ``docker``."""
 
     engine: Engine
+    program: str
+
+    @property
+    def _path(self) -> str:
+        return str(BIN / "sealane") if self.program == "sealane" else self.program
+
+    def __call__(self, *arguments: str, **how: Any) -> Result:
+        """Run it to its end; *how* as for `support.running.run`."""
+        return running.run([self._path, *arguments], env=self.engine.environ, **how)
+
+    def refuses(self, *arguments: str, code: int = 1) -> str:
+        """Run what must fail with *code*; returns what it says."""
+        result = self(*arguments, check=False)
+        assert result.code == code, str(result)
+        return result.err
+
+    def terminal(self, *arguments: str, rows: int = 24, columns: int = 80) -> Terminal:
+        """Run it on a terminal; the caller closes that."""
+        return Terminal([self._path, *arguments], env=self.engine.environ, rows=rows, columns=columns)
+
+    def background(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start it with pipes; the caller ends it."""
+        return subprocess.Popen(
+            [self._path, *arguments], env=self.engine.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+
+
+class Place:
+    """Somewhere from where packets go: a network namespace."""
+
+    @property
+    def namespace(self) -> Path:
+        raise NotImplementedError
+
+    def inside(self, function: Callable[[], T]) -> T:
+        """Call *function* in this namespace; sockets that it opens stay there."""
+        return namespaces.run_in(self.namespace, function)
+
+    def ask(self, address: Address, port: int, timeout_s: float = _PATIENCE_S) -> str:
+        """What the web server at *address* says. Raises OSError when nobody answers."""
+        target, kind = _target(address, port)
+        with self.inside(lambda: socket.socket(kind, socket.SOCK_STREAM)) as sock:
+            sock.settimeout(timeout_s)
+            sock.connect(target)
+            sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            answer = b""
+            while data := sock.recv(65536):
+                answer += data
+        return answer.partition(b"\r\n\r\n")[2].decode()
+
+    def send(self, address: Address, port: int, data: bytes, timeout_s: float = _PATIENCE_S) -> bytes:
+        """The datagram that comes back for *data*; asked again while none comes. Raises OSError when time is up."""
+        target, kind = _target(address, port)
+        deadline = time.monotonic() + timeout_s
+        with self.inside(lambda: socket.socket(kind, socket.SOCK_DGRAM)) as sock:
+            sock.settimeout(min(0.5, timeout_s))
+            sock.connect(target)
+            while True:
+                try:
+                    sock.send(data)
+                    return sock.recv(65536)
+                except OSError:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.02)
+
+    def cut_off(self, targets: Iterable[tuple[Address, int]]) -> bool:
+        """True when none of these takes a connection within a second; all are tried at once."""
+        wanted = list(targets)
+        assert wanted, "a claim about nobody"
+        reached: list[str] = []
+
+        def attempt(address: Address, port: int) -> None:
+            with contextlib.suppress(OSError):
+                self.ask(address, port, _SILENCE_S)
+                reached.append(f"{address}:{port}")
+
+        threads = [threading.Thread(target=attempt, args=target) for target in wanted]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert reached == [], f"reached from {self}: {reached}"
+        return True
+
+    def sends_in_vain(self, address: Address, port: int) -> bool:
+        """True when no datagram comes back within a second."""
+        try:
+            answer = self.send(address, port, b"anybody?", _SILENCE_S)
+        except OSError:
+            return True
+        raise AssertionError(f"{address}:{port}/udp answered {answer!r} to {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class Host(Place):
+    """This host."""
+
+    @property
+    def namespace(self) -> Path:
+        return Path("/proc/self/ns/net")
+
+    def addresses(self) -> list[IPv4Address]:
+        """This host's own IPv4 addresses that are no loopback, the one on the way out first."""
+        found = running.run(["hostname", "-I"]).out.split()
+        return [address for text in found if isinstance(address := ip_address(text), IPv4Address)]
+
+
+@dataclass(frozen=True, slots=True)
+class Outsider(Place):
+    """Another host: a network namespace with a cable to this one, whose address on the cable is *neighbour*."""
+
+    path: Path
+    neighbour: IPv4Address
+    address: IPv4Address
+    neighbour6: IPv6Address
+
+    @property
+    def namespace(self) -> Path:
+        return self.path
+
+    def run(self, *command: str, **how: Any) -> Result:
+        return running.run(["nsenter", f"--net={self.path}", *command], **how)
+
+    def pings(self, target: Address) -> bool:
+        return self.run("busybox", "ping", "-c1", f"-W{_SILENCE_S:g}", str(target), check=False).code == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Box(Place):
+    """A running container."""
+
+    cli: Cli
     name: str
+
+    @property
+    def namespace(self) -> Path:
+        return Path(f"/proc/{self.pid}/ns/net")
+
+    @property
+    def pid(self) -> int:
+        return int(self.cli.engine.inspect(self.name)["State"]["Pid"])
+
+    @property
+    def id(self) -> str:
+        return str(self.cli.engine.inspect(self.name)["Id"])
 
     def run(self, *command: str, **how: Any) -> Result:
         """Run *command* inside; *how* as for `support.running.run`."""
-        return self.engine.cli("exec", self.name, *command, **how)
+        return self.cli("exec", self.name, *command, **how)
 
     def shell(self, text: str, **how: Any) -> Result:
         return self.run("sh", "-c", text, **how)
 
-    @property
-    def pid(self) -> int:
-        return int(self.engine.inspect(self.name)["State"]["Pid"])
-
-    def address(self, network: str = "") -> IPv4Address:
-        """The address on *network*, or on the only one."""
-        networks = self.engine.inspect(self.name)["NetworkSettings"]["Networks"]
+    def on(self, network: str = "") -> dict[str, Any]:
+        """What ``inspect`` says about the endpoint on *network*, or on the only one."""
+        networks = self.cli.engine.inspect(self.name)["NetworkSettings"]["Networks"]
         if not network:
             (network,) = networks
-        return IPv4Address(networks[network]["IPAddress"])
+        return dict(networks[network])
 
-    def pings(self, target: str | IPv4Address) -> bool:
-        return self.run("ping", "-c1", f"-W{_SILENCE_S}", str(target), check=False).code == 0
+    def address(self, network: str = "") -> IPv4Address:
+        return IPv4Address(self.on(network)["IPAddress"])
+
+    def address6(self, network: str = "") -> IPv6Address:
+        return IPv6Address(self.on(network)["GlobalIPv6Address"])
+
+    def pings(self, target: Address) -> bool:
+        return self.run("ping", "-c1", f"-W{_SILENCE_S:g}", str(target), check=False).code == 0
 
     def resolves(self, name: str) -> set[str]:
-        """The addresses of *name* as the container's own resolver library finds them; empty when it has none."""
-        found = self.shell(f"nslookup {name} 127.0.0.11", check=False).out.partition("\n\n")[2]
-        return {line.split()[-1] for line in found.splitlines() if line.startswith("Address")}
+        """The IPv4 addresses that the container's resolver gives for *name* (an image of busybox)."""
+        return self._lookup("a", name)
 
-    def serve(self, port: int, text: str = "hello") -> None:
+    def resolves6(self, name: str) -> set[str]:
+        return self._lookup("aaaa", name)
+
+    def _lookup(self, kind: str, name: str) -> set[str]:
+        answer = self.shell(f"nslookup -type={kind} {name}. 127.0.0.11", check=False).out
+        return {line.split()[-1] for line in answer.partition("\n\n")[2].splitlines() if line.startswith("Address")}
+
+    def reverse(self, address: Address) -> str:
+        """The name that the container's resolver gives for *address*; "" when it gives none."""
+        answer = self.shell(f"nslookup {address} 127.0.0.11", check=False).out
+        names = [line.split("name = ")[1] for line in answer.splitlines() if "name = " in line]
+        return names[0] if names else ""
+
+    def serve(self, port: int, text: str) -> None:
         """Answer every HTTP request at *port* with *text* (an image of busybox)."""
-        self.shell(f"mkdir -p /srv && printf '%s' '{text}' >/srv/index.html && httpd -p {port} -h /srv")
-        until(lambda: self._listens(port, "tcp"), f"{self.name} listens at {port}/tcp")
+        folder = f"/srv/{port}"
+        self.shell(f"mkdir -p {folder} && printf %s '{text}' >{folder}/index.html && httpd -p {port} -h {folder}")
 
-    def collect(self, port: int) -> None:
-        """Write every datagram that comes to *port* into a file, for `collected` (an image with Debian's nc)."""
-        self.engine.cli("exec", "-d", self.name, "sh", "-c", f"exec nc -u -k -l {port} >/collected")
-        until(lambda: self._listens(port, "udp"), f"{self.name} listens at {port}/udp")
+    @contextlib.contextmanager
+    def echo(self, port: int) -> Iterator[None]:
+        """Send every datagram that comes to *port* back, with the container's name before it."""
+        sock = self.inside(lambda: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM))
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        sock.bind(("::", port))
+        over = threading.Event()
 
-    def collected(self) -> str:
-        return self.run("cat", "/collected").out
+        def answer() -> None:
+            while True:
+                data, peer = sock.recvfrom(65536)
+                if over.is_set():
+                    return
+                sock.sendto(f"{self.name}: ".encode() + data, peer)
 
-    def _listens(self, port: int, transport: str) -> bool:
-        tables = self.shell(f"cat /proc/net/{transport} /proc/net/{transport}6").out
-        return any(line.split()[1].endswith(f":{port:04X}") for line in tables.splitlines())
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            with self.inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as waker:
+                waker.sendto(b"", ("127.0.0.1", port))
+            thread.join()
+            sock.close()
 
-    def fetch(self, url: str) -> str:
-        """What a web server says; "" when it cannot be reached."""
-        return self.run("wget", f"-T{_SILENCE_S}", "-q", "-O-", url, check=False).out
+    def links(self) -> list[str]:
+        """The interfaces inside, in the kernel's order, without loopback."""
+        return [name for _, name in sorted(self.inside(socket.if_nameindex)) if name != "lo"]
 
-
-@dataclass(frozen=True, slots=True)
-class Outsider:
-    """Another host: a network namespace with a cable to this one."""
-
-    namespace: Path
-
-    def run(self, *command: str, **how: Any) -> Result:
-        return running.run(["nsenter", f"--net={self.namespace}", *command], **how)
-
-    def fetch(self, url: str) -> str:
-        command = ("busybox", "wget", f"-T{_SILENCE_S}", "-q", "-O-", url)
-        return self.run(*command, check=False).out
-
-    def pings(self, target: str | IPv4Address) -> bool:
-        return self.run("busybox", "ping", "-c1", f"-W{_SILENCE_S}", str(target), check=False).code == 0
+    def kernel(self, *arguments: str) -> Any:
+        """``ip -json ARGUMENTS`` inside the container's network namespace, as the host's ``ip`` says it."""
+        command = ["nsenter", f"--net={self.namespace}", "ip", "-details", "-json", *arguments]
+        return running.run(command).json
 
 
 class Lab:
     """See the module. *stack* takes the cables away again."""
 
-    def __init__(self, engine: Engine, folder: Path, stack: ExitStack) -> None:
-        self.engine = engine
+    def __init__(self, cli: Cli, folder: Path, stack: ExitStack) -> None:
+        self.cli = cli
+        self.engine = cli.engine
+        self.host = Host()
         self._folder = folder
         self._stack = stack
-        self.uplink = _UPLINK.ip  #: this host's address on the cable to the outsider
 
     def network(self, name: str, *options: str) -> str:
         """Create a network; *options* as on the command line. Returns its name."""
-        self.engine.cli("network", "create", *options, name)
+        self.cli("network", "create", *options, name)
         return name
 
     def container(
-        self, name: str, *networks: str, options: tuple[str, ...] = (), image: str = "busybox", command: str = ""
+        self, name: str, *networks: str, options: tuple[str, ...] = (), image: str = "busybox", command: str = IDLE
     ) -> Box:
         """Run a container on *networks* (eth0 on the first), doing nothing or *command*."""
         where = [f"--network={network}" for network in networks]
-        what = command or "trap exit TERM; while :; do sleep 1000 & wait $!; done"
-        self.engine.cli("run", "-d", "--name", name, *where, *options, image, "sh", "-c", what)
-        return Box(self.engine, name)
+        self.cli("run", "-d", "--name", name, *where, *options, image, "sh", "-c", command)
+        return Box(self.cli, name)
+
+    def subnet(self, name: str) -> dict[str, str]:
+        """``IPAM.Config`` of a network: Subnet, Gateway …"""
+        reply = self.engine.http("GET", f"/networks/{name}")
+        assert reply.status == 200, reply.body
+        return dict(reply.json["IPAM"]["Config"][0])
 
     def outsider(self) -> Outsider:
         """Another host on a cable; its way to everywhere is through this one."""
         path = self._folder / "outsider"
         namespaces.create(path)
         self._stack.callback(namespaces.remove, path)
-        ends = ("sealane-up", "eth0")
-        _ip(f"link add {ends[0]} type veth peer name {ends[1]} netns {path}")
-        self._stack.callback(subprocess.run, ["ip", "link", "del", ends[0]], check=False)
-        _ip(f"address add {_UPLINK} dev {ends[0]}")
-        _ip(f"link set {ends[0]} up")
-        for line in (f"address add {_OUTSIDER} dev eth0", "link set eth0 up", "link set lo up"):
+        routes = [IPv4Network(r["dst"]) for r in running.run(["ip", "-json", "route"]).json if r["dst"] != "default"]
+        cable = next(net for net in _CABLES if not any(net.overlaps(route) for route in routes))
+        here, there, here6 = cable[1], cable[9], IPv6Address(f"fd99:{int(cable[0]) & 0xFFFF:x}::1")
+        link = f"sealane{int(cable[0]) >> 8 & 0xFFFF:04x}"
+        _ip(f"link add {link} type veth peer name eth0 netns {path}")
+        self._stack.callback(subprocess.run, ["ip", "link", "del", link], check=False)
+        for line in (
+            f"address add {here}/24 dev {link}",
+            f"address add {here6}/64 dev {link} nodad",
+            f"link set {link} up",
+        ):
+            _ip(line)
+        for line in (
+            f"address add {there}/24 dev eth0",
+            f"address add {here6 + 8}/64 dev eth0 nodad",
+            "link set eth0 up",
+        ):
             _ip(line, path)
-        _ip(f"route add default via {_UPLINK.ip}", path)
-        return Outsider(path)
+        _ip(f"route add default via {here}", path)
+        _ip(f"route add default via {here6}", path)
+        return Outsider(path, here, there, here6)
+
+
+def _target(address: Address, port: int) -> tuple[tuple[str, int], socket.AddressFamily]:
+    parsed = ip_address(str(address))
+    return (str(parsed), port), socket.AF_INET if parsed.version == 4 else socket.AF_INET6
 
 
 def _ip(arguments: str, namespace: Path | None = None) -> None:
@@ -147,7 +343,6 @@ def _ip(arguments: str, namespace: Path | None = None) -> None:
     running.run([*where, "ip", *arguments.split()])
 
 
-def namespace_links(box: Box) -> list[str]:
-    """The links inside a container, as the kernel lists them."""
-    listed = running.run(["nsenter", "-t", str(box.pid), "-n", "ip", "-json", "link"])
-    return [link["ifname"] for link in json.loads(listed.out)]
+def settled(claim: Callable[[], object], what: str) -> None:
+    """Wait until *claim* is true, where the kernel or a process needs a moment."""
+    until(claim, what)

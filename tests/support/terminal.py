@@ -7,7 +7,7 @@ with Terminal(["sealane", "exec", "-it", "srv1", "bash"]) as terminal:
     terminal.type("exit\\n")
     assert terminal.wait() == 0
 
-Only the standard library: the quickstart uses it as well.
+Only the standard library, for the quickstart uses it too: ``python -m support.terminal PROMPT LINE… -- COMMAND…``
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import re
 import select
 import signal
 import struct
+import sys
 import termios
 import time
 from collections.abc import Mapping, Sequence
@@ -128,3 +129,20 @@ def _become(command: Sequence[str], env: Mapping[str, str]) -> None:
         os.write(2, f"{command[0]}: {error}\n".encode())
     finally:
         os._exit(127)
+
+
+def play(prompt: str, lines: Sequence[str], command: Sequence[str]) -> int:
+    """Run *command*, type each line when *prompt* (a regular expression) shows, print the whole screen."""
+    with Terminal(command) as terminal:
+        for line in lines:
+            terminal.expect(prompt)
+            terminal.type(f"{line}\n")
+        try:
+            return terminal.wait()
+        finally:
+            print(terminal.screen.rstrip("\n"), flush=True)
+
+
+if __name__ == "__main__":
+    end = sys.argv.index("--")
+    raise SystemExit(play(sys.argv[1], sys.argv[2:end], sys.argv[end + 1 :]))
