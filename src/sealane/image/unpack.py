@@ -41,6 +41,8 @@ _IMPLICIT_MAX: Final = 1 << 16
 _MACHINE: Final = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EACCES}
 )
+#: A directory that is no longer there, or behind links that lead nowhere.
+_REPLACED: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _TIME: Final = struct.Struct("<qI")
 
 
@@ -101,9 +103,21 @@ class _Unpacker:
             mtime, length = _TIME.unpack(head)
             path = self._times.read(length)
             try:
-                os.utime(self._tree.directory(path), ns=(mtime, mtime))
-            except (FileNotFoundError, NotADirectoryError):  # replaced by a later entry
+                self._set_time(path, mtime)
+            except OSError as error:
+                if error.errno not in _REPLACED:
+                    raise
                 self._tree.forget()
+
+    def _set_time(self, path: bytes, mtime_ns: int) -> None:
+        if not path:
+            os.utime(self._tree.root, ns=(mtime_ns, mtime_ns))
+            return
+        parent, _, name = path.rpartition(b"/")
+        directory = self._tree.directory(parent)
+        found = status(directory, name)
+        if found is not None and stat.S_ISDIR(found.st_mode):  # not what a later entry put in its place
+            os.utime(name, ns=(mtime_ns, mtime_ns), dir_fd=directory, follow_symlinks=False)
 
     # places
 

@@ -185,6 +185,21 @@ def test_later_entries_replace_earlier_ones(root: Path) -> None:
     assert result.size >= len("second") + len("now a file") + len("no link any more") + 1
 
 
+def test_the_time_of_a_replaced_directory_goes_nowhere(root: Path) -> None:
+    put(
+        root,
+        folder("d", mtime=1_000_000_000),
+        folder("loop", mtime=1),
+        symlink("loop", "loop"),
+        folder("other", mtime=2),
+        symlink("other", "d"),
+        folder("gone/deep", mtime=3),
+        file("gone"),
+    )
+
+    assert (root / "d").stat().st_mtime == 1_000_000_000
+
+
 def test_a_hard_link_to_itself_changes_nothing(root: Path) -> None:
     put(root, file("a", b"abc"), hard_link("a", "./a"), hard_link("b", "a"), hard_link("b", "a"))
 
