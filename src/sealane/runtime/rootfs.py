@@ -5,33 +5,31 @@
     ├── work/    the overlay's own
     └── rootfs/  the merged mount, there while the container runs
 
-Paths inside a root are resolved by the kernel within that root (openat2 RESOLVE_IN_ROOT), never by joining strings.
+Paths inside a root are resolved by the kernel within that root, never by joining strings.
 """
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
+import errno
 import os
 import shutil
 import stat
-import struct
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
-from sealane.linux.mounts import MS_BIND, MS_RDONLY, MS_REMOUNT, mount, overlay, umount
+from sealane.linux.mounts import MS_BIND, MS_REC, MS_REMOUNT, mount, overlay, umount
 from sealane.linux.mounts import is_mount as is_mount
-
-_OPENAT2: Final = 437
-_RESOLVE_IN_ROOT: Final = 0x10
+from sealane.runtime.inside import find_inside
+from sealane.runtime.mountoptions import parse_options
 
 
 def mount_root(container: Path, layers: Sequence[Path], *, existing: bool = False) -> Path:
     """Mount the root and return its path. *existing* says that it may be mounted already (adoption)."""
     rootfs = container / "rootfs"
     for folder in (container / "upper", container / "work", rootfs):
-        folder.mkdir(mode=0o755, exist_ok=True)
+        _make(folder)
     if existing and is_mount(rootfs):
         return rootfs
     if layers:
@@ -41,71 +39,85 @@ def mount_root(container: Path, layers: Sequence[Path], *, existing: bool = Fals
     return rootfs
 
 
-def unmount_root(container: Path) -> None:
-    """Take the root away; nothing happens when it is not mounted."""
+def _make(folder: Path) -> None:
+    """A directory with mode 755 whatever the engine's umask: the upper one's is that of the container's /."""
     try:
-        umount(container / "rootfs", lazy=True)
-    except OSError:
+        folder.mkdir()
+    except FileExistsError:
         return
+    folder.chmod(0o755)
 
 
-def mount_read_only(source: Path, target: Path) -> None:
-    """A read-only bind mount."""
-    mount(str(source), target, flags=MS_BIND)
-    mount("none", target, flags=MS_BIND | MS_REMOUNT | MS_RDONLY)
+def unmount_root(container: Path) -> None:
+    """Take the root away, also when it is mounted more than once; nothing happens when it is not mounted."""
+    _unmount_all(container / "rootfs")
+
+
+def _unmount_all(target: Path) -> None:
+    while True:
+        try:
+            umount(target, lazy=True)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOENT):
+                raise
+            return
 
 
 def mount_volume(source: str, target: Path, kind: str, options: str) -> None:
-    """Mount a volume of the local driver that was made with mount options (``type``, ``device``, ``o``)."""
-    flags = 0
-    rest = []
-    for option in filter(None, options.split(",")):
-        if option in ("bind", "rbind"):
-            flags |= MS_BIND | (0x4000 if option == "rbind" else 0)
-        elif option == "ro":
-            flags |= MS_RDONLY
-        elif option != "rw":
-            rest.append(option)
-    mount(source, target, "" if flags & MS_BIND else kind, flags, ",".join(rest))
+    """Mount a volume of the local driver that was made with mount options (``type``, ``device``, ``o``).
+
+    Raises OSError naming the target; then nothing is mounted.
+    """
+    flags, data = parse_options(options)
+    mount(source, target, "" if flags & MS_BIND else kind, flags, data)
+    if not flags & MS_BIND or not flags & ~(MS_BIND | MS_REC):
+        return
+    try:  # the flags of a bind mount are taken by a second call only, mount(2)
+        mount("none", target, flags=flags & ~MS_REC | MS_REMOUNT)
+    except OSError:
+        _unmount_all(target)
+        raise
 
 
 def unmount_volume(target: Path) -> None:
     """Undo ``mount_volume``; nothing happens when nothing is mounted there."""
-    try:
-        umount(target, lazy=True)
-    except OSError:
-        return
-
-
-def open_inside(root: Path, path: str, flags: int = os.O_PATH) -> int | None:
-    """An fd of a path inside *root*, every link resolved within it; None when it is not there."""
-    folder = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        how = struct.pack("=QQQ", flags | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT)
-        libc = ctypes.CDLL(None, use_errno=True)
-        fd: int = libc.syscall(_OPENAT2, folder, path.lstrip("/").encode() or b".", how, len(how))
-    finally:
-        os.close(folder)
-    return fd if fd >= 0 else None
+    _unmount_all(target)
 
 
 def copy_up(root: Path, path: str, volume: Path) -> None:
-    """Fill an empty volume with what the image has at its mount point, owners and attributes kept."""
+    """Fill an empty volume with what the image has at its mount point, owners and attributes kept.
+
+    Raises OSError when it does not fit; the volume is empty then, as it was.
+    """
     if any(volume.iterdir()):
         return
-    fd = open_inside(root, path, os.O_PATH | os.O_DIRECTORY)
+    fd = find_inside(root, path, os.O_DIRECTORY)
     if fd is None:
         return
     try:
         source = f"/proc/self/fd/{fd}"
         found = os.stat(source)
-        subprocess.run(
-            ["cp", "-a", "--reflink=auto", f"{source}/.", str(volume)], check=False, pass_fds=(fd,), capture_output=True
+        done = subprocess.run(
+            ["cp", "-a", "--reflink=auto", f"{source}/.", str(volume)],
+            pass_fds=(fd,),
+            stderr=subprocess.PIPE,
+            text=True,
         )
+        if done.returncode != 0:
+            _empty(volume)
+            raise OSError(f"copy {path} of the image into the volume {volume}: {done.stderr.strip()}")
         os.chown(volume, found.st_uid, found.st_gid)
         os.chmod(volume, stat.S_IMODE(found.st_mode))
     finally:
         os.close(fd)
+
+
+def _empty(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 def remove_tree(container: Path) -> None:
@@ -116,9 +128,10 @@ def remove_tree(container: Path) -> None:
 
 
 def disk_usage(folder: Path) -> int:
-    """Bytes of the files below a directory, links not followed."""
+    """Bytes of the files below a directory, links not followed. What vanishes meanwhile is not counted."""
     total = 0
     for top, _, files in os.walk(folder):
         for name in files:
-            total += os.lstat(os.path.join(top, name)).st_size
+            with contextlib.suppress(FileNotFoundError):
+                total += os.lstat(os.path.join(top, name)).st_size
     return total

@@ -1,29 +1,22 @@
 """``User: name[:group]`` looked up in the container's own /etc/passwd and /etc/group.
 
-The files are opened inside the root, links resolved within it (openat2(2), RESOLVE_IN_ROOT), so that an image cannot
-make the engine read the host's. Names go before numbers, and the texts of errors are Docker's, which clients print.
+The files belong to the image and may hold anything: lines that make no sense are passed over. Names go before numbers,
+and the texts of errors are Docker's, which clients print.
 """
 
 from __future__ import annotations
 
-import ctypes
-import errno
-import os
-import stat
-import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from sealane.errors import InvalidArgument
+from sealane.runtime.inside import read_inside
 from sealane.runtime.spec import User
 
-_OPENAT2: Final = 437  # the same number on every architecture
-_RESOLVE_NO_MAGICLINKS: Final = 0x02
-_RESOLVE_IN_ROOT: Final = 0x10
-_LIMIT: Final = 4 << 20
 _HIGHEST: Final = (1 << 31) - 1
+_DIGITS: Final = 10  # of the highest
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,38 +32,6 @@ class _Group:
     name: str
     gid: int
     members: tuple[str, ...]
-
-
-def open_inside(root: Path, path: str) -> int | None:
-    """An fd of a file in *root*, for reading; no link leads out of it. None when there is no such file.
-
-    Never waits, whatever the file is. Raises OSError for anything but absence.
-    """
-    folder = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-        how = struct.pack("=QQQ", flags, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
-        libc = ctypes.CDLL(None, use_errno=True)
-        fd: int = libc.syscall(_OPENAT2, folder, path.lstrip("/").encode(), how, len(how))
-    finally:
-        os.close(folder)
-    if fd >= 0:
-        return fd
-    number = ctypes.get_errno()
-    if number in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO):
-        return None
-    raise OSError(number, f"open {path} in {root}: {os.strerror(number)}")
-
-
-def read_inside(root: Path, path: str) -> str | None:
-    """The text of a regular file in the container's root (4 MiB at most); None when it is not there or not regular."""
-    fd = open_inside(root, path)
-    if fd is None:
-        return None
-    with os.fdopen(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return None
-        return file.read(_LIMIT).decode(errors="replace")
 
 
 def find_user(root: Path, text: str, extra_groups: Iterable[str] = ()) -> User:
@@ -114,30 +75,41 @@ def _is_number(text: str) -> bool:
 
 
 def _number(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= _HIGHEST:
+    number = _id(text)
+    if number is None:
         raise InvalidArgument(f"uids and gids must be in range 0-{_HIGHEST}")
     return number
 
 
-def _lines(text: str | None) -> Iterable[list[str]]:
-    for line in (text or "").splitlines():
+def _id(text: str) -> int | None:
+    """A uid or gid; None when it is none, or larger than the kernel's."""
+    digits = text.lstrip("0") or text[:1]
+    if not digits.isascii() or not digits.isdecimal() or len(digits) > _DIGITS:
+        return None
+    number = int(digits)
+    return number if number <= _HIGHEST else None
+
+
+def _rows(text: str | None) -> Iterable[list[str]]:
+    for line in (text or "").split("\n"):
         if line.strip() and not line.startswith("#"):
             yield line.strip().split(":")
 
 
 def _accounts(text: str | None) -> list[_Account]:
-    """A line that is too short, or holds no numbers where they belong, is passed over."""
-    return [
-        _Account(row[0], int(row[2]), int(row[3]), row[5] if len(row) > 5 else "")
-        for row in _lines(text)
-        if len(row) > 3 and row[2].isdecimal() and row[3].isdecimal()
-    ]
+    """Without the lines that are too short, or hold no numbers where they belong."""
+    found = []
+    for row in _rows(text):
+        uid, gid = (_id(row[2]), _id(row[3])) if len(row) > 3 else (None, None)
+        if uid is not None and gid is not None:
+            found.append(_Account(row[0], uid, gid, row[5] if len(row) > 5 else ""))
+    return found
 
 
 def _groups(text: str | None) -> list[_Group]:
-    return [
-        _Group(row[0], int(row[2]), tuple(row[3].split(",")) if len(row) > 3 else ())
-        for row in _lines(text)
-        if len(row) > 2 and row[2].isdecimal()
-    ]
+    found = []
+    for row in _rows(text):
+        gid = _id(row[2]) if len(row) > 2 else None
+        if gid is not None:
+            found.append(_Group(row[0], gid, tuple(row[3].split(",")) if len(row) > 3 else ()))
+    return found
