@@ -1,4 +1,4 @@
-"""Fixtures of tests with real containers."""
+"""Fixtures of tests with real containers. Most run twice: with ``sealane``, and with the real ``docker``."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from support.drawing import Lab
+from support.drawing import Cli, Lab
 from support.engine import Engine
 
 
+@pytest.fixture(params=["sealane", "docker"])
+def cli(engine: Engine, request: pytest.FixtureRequest) -> Cli:
+    """The command line under test. Tests of what no command line has a share in take one: ``@ours``."""
+    return Cli(engine, request.param)
+
+
 @pytest.fixture
-def lab(engine: Engine, tmp_path: Path) -> Iterator[Lab]:
+def lab(cli: Cli, tmp_path: Path) -> Iterator[Lab]:
     with ExitStack() as stack:
-        yield Lab(engine, tmp_path, stack)
+        yield Lab(cli, tmp_path, stack)

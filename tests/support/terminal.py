@@ -12,6 +12,7 @@ Only the standard library, for the quickstart uses it too: ``python -m support.t
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import fcntl
 import os
@@ -26,9 +27,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Final, Self
 
+from support.poll import until
+
 _TIMEOUT_S: Final = 20.0
-#: What programs send to paint: CSI sequences (colours, bracketed paste) and titles.
-_PAINT: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07")
+#: What programs send to paint: CSI sequences (colours, bracketed paste, whose end goes to the line's begin) and titles.
+_PAINT: Final = re.compile(r"\x1b\[\?2004l\r|\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07")
+#: The beginning of such a sequence, or of a line's end, whose rest comes with the next read.
+_HALF: Final = re.compile(r"(?:\x1b\[\?2004l|\x1b(?:\[[0-9;?]*[ -/]*|\][^\x07]*)?|(?<!\x1b\[\?2004l)\r)\Z")
 
 
 class Terminal:
@@ -37,7 +42,10 @@ class Terminal:
     def __init__(
         self, command: Sequence[str], *, env: Mapping[str, str] | None = None, rows: int = 24, columns: int = 80
     ) -> None:
-        self.screen = ""  # everything that was ever shown
+        self.screen = ""  # everything that was ever shown, without paint
+        self.raw = ""  # the same as it came
+        self._half = ""  # of a sequence
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._seen = 0  # how much of it an `expect` has returned
         self._code: int | None = None
         self.pid, self._fd = pty.fork()
@@ -54,6 +62,10 @@ class Terminal:
         data = text.encode() if isinstance(text, str) else text
         while data:
             data = data[os.write(self._fd, data) :]
+
+    def wait_for_keys(self) -> None:
+        """Wait until the program takes key by key (Ctrl-C and the like come to it as bytes)."""
+        until(lambda: not termios.tcgetattr(self._fd)[3] & termios.ICANON, "the terminal is raw")
 
     def expect(self, pattern: str, timeout_s: float = _TIMEOUT_S) -> str:
         """Wait until *pattern* is seen in what came since the last `expect`; returns that up to the match's end.
@@ -80,7 +92,12 @@ class Terminal:
             data = os.read(self._fd, 65536)
         except OSError:  # EIO: the other side is closed
             return False
-        self.screen += _PAINT.sub("", data.decode("utf-8", "replace")).replace("\r\n", "\n")
+        text = self._decoder.decode(data)
+        self.raw += text
+        text = self._half + text
+        half = _HALF.search(text)
+        self._half = half.group() if half else ""
+        self.screen += _PAINT.sub("", text.removesuffix(self._half)).replace("\r\n", "\n")
         return bool(data)
 
     def wait(self, timeout_s: float = _TIMEOUT_S) -> int:
