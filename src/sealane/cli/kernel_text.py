@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def kernel_text(objects: Iterable[JsonObject]) -> str:
-    """Aligned lines: what it is, then the ``ip`` or ``nft`` command. Commands of several lines go on below."""
+    """Aligned lines: kind and name, what it is, the ``ip`` or ``nft`` command. Commands of several lines go on below."""
     rows = []
     for item in objects:
         first, *more = str(item["Command"]).splitlines() or [""]
-        rows.append([str(item["Describe"]), first])
-        rows += [["", line] for line in more]
+        rows.append([f"{item['Kind']} {item['Name']}", str(item["Describe"]), first])
+        rows += [["", "", line] for line in more]
     return align(rows)
