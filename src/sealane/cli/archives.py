@@ -6,6 +6,8 @@ import io
 import os
 import tarfile
 
+from sealane.cli.failures import Failure
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,17 +43,17 @@ class ChunkFile(io.RawIOBase):
 
 
 def extract(tar: tarfile.TarFile, folder: str, name: str, *, keep_owner: bool) -> int:
-    """Unpack below *folder*; the first component of every entry becomes *name* (empty: it is left out).
+    """Unpack below *folder*; the first component of every entry becomes *name* (empty: it keeps its own).
 
     Returns the bytes of files. Entries that would leave the folder are refused (tarfile's ``tar`` filter).
     """
     total = 0
     for member in tar:
-        member.name = _renamed(member.name, name)
-        if not member.name:
-            continue  # the directory itself, when only its contents are wanted
-        if member.islnk():
-            member.linkname = _renamed(member.linkname, name)
+        if name:
+            member.name = _renamed(member.name, name)
+            if member.islnk():
+                member.linkname = _renamed(member.linkname, name)
+        _make_way(os.path.join(folder, member.name), member)
         member.uname = member.gname = ""
         if not keep_owner:
             member.uid, member.gid = os.getuid(), os.getgid()
@@ -60,8 +62,22 @@ def extract(tar: tarfile.TarFile, folder: str, name: str, *, keep_owner: bool) -
     return total
 
 
+def _make_way(target: str, member: tarfile.TarInfo) -> None:
+    """Remove what is in the way, but for directories: those are neither replaced nor do they replace anything."""
+    if not os.path.lexists(target):
+        return
+    is_folder = os.path.isdir(target) and not os.path.islink(target)
+    if is_folder and not member.isdir():
+        raise Failure(f'cannot overwrite directory "{target}" with non-directory "{member.name}"')
+    if member.isdir() and not is_folder:
+        raise Failure(f'cannot overwrite non-directory "{target}" with directory "{member.name}"')
+    if not is_folder:
+        os.unlink(target)
+
+
 def _renamed(entry: str, name: str) -> str:
-    _, _, rest = entry.removeprefix("./").strip("/").partition("/")
+    """The first component is ``.`` for the contents of a directory, and nothing for those of the root."""
+    _, _, rest = entry.rstrip("/").partition("/")
     return "/".join(filter(None, (name, rest)))
 
 

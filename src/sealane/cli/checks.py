@@ -19,39 +19,11 @@ _SYSCTLS: Final = (
 _SYSCTL_TREES: Final = ("net.", "fs.mqueue.")
 _NANOS: Final = 10**9
 _PLATFORM: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
-_SYSTEMS: Final = frozenset(
-    [
-        "linux",
-        "windows",
-        "darwin",
-        "macos",
-        "freebsd",
-        "netbsd",
-        "openbsd",
-        "solaris",
-        "illumos",
-        "android",
-        "386",
-        "i386",
-        "amd64",
-        "x86_64",
-        "x86-64",
-        "arm",
-        "armhf",
-        "armel",
-        "arm64",
-        "aarch64",
-        "ppc64",
-        "ppc64le",
-        "s390x",
-        "riscv64",
-        "loong64",
-        "mips",
-        "mipsle",
-        "mips64",
-        "mips64le",
-    ]
-)
+_SYSTEMS: Final = (
+    "linux", "windows", "darwin", "macos", "freebsd", "netbsd", "openbsd", "solaris", "illumos", "android", "386",
+    "i386", "amd64", "x86_64", "x86-64", "arm", "armhf", "armel", "arm64", "aarch64", "ppc64", "ppc64le", "s390x",
+    "riscv64", "loong64", "mips", "mipsle", "mips64", "mips64le",
+)  # fmt: skip
 _HEX: Final = "0123456789abcdefABCDEF"
 
 

@@ -1,20 +1,19 @@
-"""Copying for ``sealane cp``: tar archives from and to a container, with the naming rules of ``cp -a``.
+"""Copying for ``sealane cp``: tar archives from and to a container. The naming rules are in :mod:`copy_places`.
 
-A directory whose path ends in ``/.`` stands for its contents. A target that is a directory takes the source under its
-own name; one that does not exist becomes the source's new name. What comes from a container is not trusted: no
-entry may leave the target directory.
+What comes from a container is not trusted: no entry may leave the target directory.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import tarfile
 
+from sealane.cli import copy_places
 from sealane.cli.archives import ChunkFile, extract, tar_stream
 from sealane.cli.failures import Failure
 from sealane.client.engine import path
 from sealane.client.errors import ApiError
+from sealane.client.jsons import loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,9 +24,11 @@ if TYPE_CHECKING:
     from sealane.client.connection import Reply
     from sealane.client.types import JsonObject
 
-_GO_DIRECTORY: Final = 1 << 31  # the bits of Go's os.FileMode
+_GO_DIRECTORY: Final = 1 << 31  # bits of Go's FileMode
 _GO_SYMLINK: Final = 1 << 27
-_MISSING: Final = 404
+_GO_SPECIAL: Final = (
+    1 << 26 | 1 << 25 | 1 << 24 | 1 << 21 | 1 << 19
+)  # device, pipe, socket, character device, irregular
 _CHUNK: Final = 256 * 1024
 
 
@@ -38,105 +39,103 @@ def _archive_path(container: str) -> str:
 def _stat_of(reply: Reply) -> JsonObject:
     import base64
 
-    decoded = json.loads(base64.b64decode(reply.headers.get("x-docker-container-path-stat", "e30=")))
+    decoded = loads(base64.b64decode(reply.headers.get("x-docker-container-path-stat", "e30=")))
     assert isinstance(decoded, dict)
     return decoded
 
 
 def stat(app: App, container: str, where: str) -> JsonObject | None:
-    """Name, size, mode and link target of a path in a container; None when there is none."""
+    """Name, size, mode and link target of a path in a container; None when it cannot be had."""
     try:
         reply = app.engine.call("HEAD", _archive_path(container), {"path": where})
-    except ApiError as error:
-        if error.status == _MISSING:
-            return None
-        raise
+    except ApiError:
+        return None
     return _stat_of(reply)
 
 
 def from_container(app: App, container: str, source: str, target: str, *, archive: bool, follow: bool) -> int:
     """Copy out of a container; *target* ``-`` writes the archive to standard output. Returns the bytes of files."""
-    if follow and not source.endswith("/"):
-        seen = stat(app, container, source)
-        if seen and seen["mode"] & _GO_SYMLINK:
-            source = os.path.join(os.path.dirname(source), seen["linkTarget"])
-    source = source or "/"
-    if target == "-" and app.out_is_terminal():
+    own_name = ""
+    if target != "-":
+        _check_local_target(target)
+    elif app.out_is_terminal():
         raise Failure("cowardly refusing to write an archive to a terminal")
+    seen = stat(app, container, source) if follow else None
+    if seen and seen["mode"] & _GO_SYMLINK:
+        found = copy_places.keep_ending(copy_places.join_link(source, seen["linkTarget"]), source)
+        own_name = os.path.basename(source.rstrip("/"))
+        source = found
     reply = app.engine.call("GET", _archive_path(container), {"path": source})
     if target == "-":
         for chunk in reply.chunks():
             app.write_bytes(chunk)
         return 0
-    seen = _stat_of(reply)
-    folder, name = _local_target(seen, source, target)
+    folder, name = _local_place(bool(_stat_of(reply)["mode"] & _GO_DIRECTORY), target)
     with tarfile.open(fileobj=ChunkFile(reply.chunks()), mode="r|") as tar:
-        return extract(tar, folder, name, keep_owner=archive)
+        return extract(tar, folder, name or own_name, keep_owner=archive)
 
 
-def _local_target(seen: JsonObject, source: str, target: str) -> tuple[str, str]:
-    """(folder, new name of the archive's first component; empty: its contents go right into the folder)"""
-    is_folder = bool(seen["mode"] & _GO_DIRECTORY)
-    contents = source.endswith("/.") or source == "."
-    if os.path.isdir(target):
-        return target, "" if is_folder and contents else _name(source, seen)
-    if os.path.exists(target):
-        if is_folder:
-            raise Failure(f"cannot copy directory {source!r} over the file {target!r}")
-        return os.path.dirname(target) or ".", os.path.basename(target)
-    if target.endswith("/") and not is_folder:
-        raise Failure(f"no such directory: {target}")
-    parent = os.path.dirname(target.rstrip("/")) or "."
-    if not os.path.isdir(parent):
-        raise Failure(f"invalid output path: directory {parent!r} does not exist")
-    return parent, os.path.basename(target.rstrip("/"))
+def _check_local_target(target: str) -> None:
+    plain = os.path.abspath(target)
+    if not os.path.isdir(os.path.dirname(plain)):
+        raise Failure(f'invalid output path: directory "{os.path.dirname(plain)}" does not exist')
+    if copy_places.means_contents(target) and not os.path.isdir(plain):
+        raise Failure(f"stat {plain}: no such file or directory")
+    if copy_places.means_directory(target) and os.path.exists(plain) and not os.path.isdir(plain):
+        raise Failure(f"stat {plain}/: not a directory")
 
 
-def _name(source: str, seen: JsonObject) -> str:
-    return os.path.basename(source.rstrip("/")) or str(seen["name"])
+def _local_place(source_is_folder: bool, target: str) -> tuple[str, str]:
+    resolved = os.path.realpath(target)
+    kind = "folder" if os.path.isdir(resolved) else "file" if os.path.lexists(resolved) else ""
+    return copy_places.place(source_is_folder, copy_places.keep_ending(resolved, target), kind)
 
 
 def to_container(app: App, source: str, container: str, target: str, *, archive: bool, follow: bool) -> int:
     """Copy into a container; *source* ``-`` is an archive on standard input. Returns the bytes of files."""
-    where, seen = _resolve(app, container, target)
-    is_folder = bool(seen and seen["mode"] & _GO_DIRECTORY)
+    where, kind = _resolve(app, container, target)
     if source == "-":
-        if not is_folder:
+        if kind != "folder":
             raise Failure(f'destination "{container}:{target}" must be a directory')
         _put(app, container, where, _standard_input(), archive=archive)
         return 0
-    if not os.path.lexists(source):
-        raise Failure(f"lstat {source}: no such file or directory")
-    if follow or source.endswith("/"):
-        source = os.path.realpath(source) + ("/." if source.endswith("/.") else "")
-    folder, name = _remote_target(source, where, target, seen)
+    actual, own_name = _local_source(source, follow=follow)
+    folder, name = copy_places.place(os.path.isdir(actual) and not os.path.islink(actual), where, kind)
     total = [0]
-    _put(app, container, folder, tar_stream(source, name, total), archive=archive)
+    _put(app, container, folder, tar_stream(actual, name or own_name, total), archive=archive)
     return total[0]
 
 
-def _resolve(app: App, container: str, target: str) -> tuple[str, JsonObject | None]:
-    """Follow a symbolic link at the target inside the container once, as the engine reports it."""
-    where = target or "/"
+def _local_source(source: str, *, follow: bool) -> tuple[str, str]:
+    """(the file or directory itself, its name in the archive). Raises Failure when it is not there.
+
+    A trailing slash follows a symbolic link, as everywhere; ``-L`` follows it without one.
+    """
+    if follow or copy_places.means_directory(source):
+        actual = os.path.realpath(source)
+    else:
+        folder, name = os.path.split(os.path.abspath(source))
+        actual = os.path.join(os.path.realpath(folder), name)
+    if not os.path.lexists(actual):
+        raise Failure(f"lstat {actual}: no such file or directory")
+    if copy_places.means_directory(source) and not os.path.isdir(actual):
+        raise Failure(f"lstat {source}: not a directory")
+    name = "." if copy_places.means_contents(source) else os.path.basename(os.path.abspath(source)) or "."
+    return actual, name
+
+
+def _resolve(app: App, container: str, target: str) -> tuple[str, str]:
+    """(the target with a symbolic link followed once, what it is): the link is read as the engine reports it."""
+    where = target
     seen = stat(app, container, where)
     if seen and seen["mode"] & _GO_SYMLINK:
-        where = os.path.join(os.path.dirname(where), seen["linkTarget"])
+        where = copy_places.join_link(target, seen["linkTarget"])
         seen = stat(app, container, where)
-    return where, seen
-
-
-def _remote_target(source: str, where: str, target: str, seen: JsonObject | None) -> tuple[str, str]:
-    """(folder in the container, name of the source in the archive; ``.``: only its contents)"""
-    is_folder = os.path.isdir(source) and not (os.path.islink(source) and not source.endswith("/."))
-    contents = source.endswith("/.") or source in (".", "..")
-    own_name = "." if contents and is_folder else os.path.basename(source.rstrip("/"))
-    if seen and seen["mode"] & _GO_DIRECTORY:
-        return where, own_name
-    if seen and is_folder:
-        raise Failure(f"cannot copy the directory {source!r} over the file {target!r}")
-    if seen is None and target.endswith("/") and not is_folder:
-        raise Failure(f'destination directory "{target}" does not exist')
-    return os.path.dirname(where.rstrip("/")) or "/", os.path.basename(where.rstrip("/"))
+    if seen is None:
+        return where, ""
+    if seen["mode"] & _GO_SPECIAL:
+        raise Failure(f'destination "{container}:{target}" must be a directory or a regular file')
+    return where, "folder" if seen["mode"] & _GO_DIRECTORY else "file"
 
 
 def _put(app: App, container: str, folder: str, body: Iterator[bytes], *, archive: bool) -> None:

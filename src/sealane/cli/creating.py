@@ -59,14 +59,9 @@ def create(app: App, args: Args, body: JsonObject) -> str:
 
 
 def _warn(app: App, body: JsonObject) -> None:
-    host = body["HostConfig"]
-    if host.get("OomKillDisable") and not host.get("Memory"):
-        app.complain(
-            "WARNING: Disabling the OOM killer on containers without setting a '-m/--memory' limit may be dangerous."
-        )
-    for server in host.get("Dns") or ():
+    for server in body["HostConfig"].get("Dns") or ():
         if server.startswith(_LOOPBACK):
-            app.complain(f"WARNING: Localhost DNS setting (--dns={server}) may fail in containers.")
+            app.complain(f"WARNING: Localhost DNS ({server}) may fail in containers.")
             break
 
 
@@ -78,7 +73,7 @@ def _create(app: App, args: Args, body: JsonObject) -> JsonObject:
     try:
         made = app.engine.post("/containers/create", query, body)
     except ApiError as error:
-        if error.status != 404 or "no such image" not in error.message.lower() or policy != "missing":
+        if policy != "missing" or not _image_is_missing(error):
             raise
         if not args.flag("quiet"):
             app.complain(f"Unable to find image '{reference.familiar(image)}' locally")
@@ -86,6 +81,12 @@ def _create(app: App, args: Args, body: JsonObject) -> JsonObject:
         made = app.engine.post("/containers/create", query, body)
     assert isinstance(made, dict)
     return made
+
+
+def _image_is_missing(error: ApiError) -> bool:
+    """Also when the image is there for another platform only."""
+    message = error.message.lower()
+    return error.status == 404 and ("no such image" in message or "image with reference" in message)
 
 
 def _pull(app: App, args: Args, image: str) -> None:

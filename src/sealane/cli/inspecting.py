@@ -44,17 +44,20 @@ def _render(found: list[Json], form: str) -> tuple[str, str]:
         return json.dumps(found, indent=4, ensure_ascii=False) + "\n", ""
     if form == "json":
         return json.dumps(found, separators=(",", ":"), ensure_ascii=False) + "\n", ""
+    from sealane.cli.go_values import GoStruct, TemplateError
     from sealane.cli.template import compile as compile_template
-    from sealane.cli.template_values import TemplateError
 
     try:
-        template = compile_template(form, strict=True)
+        template = compile_template(form)
     except TemplateError as error:
         raise Failure(f"template parsing error: {error.message}", 64) from None
     lines = []
     try:
         for item in found:
-            lines.append(template.render(item))
+            try:
+                lines.append(template.render(GoStruct(item, exact=True)))
+            except TemplateError:
+                lines.append(template.render(item))  # it may fit the JSON; if not, that is what is told
     except TemplateError as error:
         return "".join(line + "\n" for line in lines) or "\n", f"template parsing error: {error.message}"
     return "".join(line + "\n" for line in lines) or "\n", ""

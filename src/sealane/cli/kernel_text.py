@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def kernel_text(objects: Iterable[JsonObject]) -> str:
-    """Aligned lines: kind and name, what it is, the ``ip`` or ``nft`` command. Commands of several lines go on below."""
+    """Aligned lines: kind and name, what it is, the ``ip`` or ``nft`` command (of several lines: they go on below)."""
     rows = []
     for item in objects:
         first, *more = str(item["Command"]).splitlines() or [""]

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from typing import Final, TypeAlias
 
     from sealane.cli.app import App
+    from sealane.cli.go_values import Row
     from sealane.cli.grammar import Option
-    from sealane.cli.template_values import Row
     from sealane.client.types import JsonObject
 
     #: A template's field → its heading, and how it is read from the source object.
@@ -60,13 +60,23 @@ class Listing:
     function that reads it from the source object; *table* names the fields of the default table.
     """
 
-    __slots__ = ("columns", "kind", "table", "words")
+    __slots__ = ("columns", "kind", "proven", "raw", "table", "words")
 
     def __init__(
-        self, kind: str, columns: Columns, table: Sequence[str], *, words: tuple[str, str] = (_WRONG, _WRONG)
+        self,
+        kind: str,
+        columns: Columns,
+        table: Sequence[str],
+        *,
+        raw: Sequence[tuple[str, str]] = (),
+        words: tuple[str, str] = (_WRONG, _WRONG),
+        proven: bool = False,
     ) -> None:
-        """*words*: how messages begin about a template that cannot be read, and about one that does not fit."""
+        """*raw*: the lines of ``--format raw``, each a name and a column. *words*: how messages begin about a template
+        that cannot be read, and about one that does not fit. *proven*: the template is tried on empty fields first."""
+        self.raw = raw
         self.words = words
+        self.proven = proven
         self.kind = kind
         self.columns = columns
         self.table = table
@@ -75,15 +85,24 @@ class Listing:
         """The whole output for *sources* in the form asked for (empty: the default table)."""
         if form in ("", "table"):
             return self._plain_table(sources)
+        if form == "raw" and self.raw:
+            return self._raw_text(sources)
         if form == "json":
             form = "{{json .}}"
         return self._by_template(sources, form)
 
     def row(self, source: JsonObject) -> Row:
         """One object with its columns as a template sees it."""
-        from sealane.cli.template_values import Row
+        from sealane.cli.go_values import Row
 
         return Row(self.kind, {name: read for name, (_, read) in self.columns.items()}, source)
+
+    def _raw_text(self, sources: Sequence[JsonObject]) -> str:
+        lines = [
+            "".join(f"{name}: {self.columns[column][1](source)}".rstrip() + "\n" for name, column in self.raw)
+            for source in sources
+        ]
+        return "".join(line + "\n" for line in lines)
 
     def _plain_table(self, sources: Sequence[JsonObject]) -> str:
         columns = [self.columns[name] for name in self.table]
@@ -92,9 +111,9 @@ class Listing:
         return align(rows)
 
     def _by_template(self, sources: Sequence[JsonObject], form: str) -> str:
+        from sealane.cli.go_values import Row, TemplateError
         from sealane.cli.table import align_text
         from sealane.cli.template import compile as compile_template
-        from sealane.cli.template_values import Row, TemplateError
 
         as_table = form.startswith("table ")
         source_text = form.removeprefix("table ").strip() if as_table else form
@@ -102,14 +121,23 @@ class Listing:
             template = compile_template(source_text.replace("\\t", "\t").replace("\\n", "\n"))
         except TemplateError as error:
             raise Failure(f"{self.words[0]}: {error.message}") from None
-        headings = {name: _constant(heading) for name, (heading, _) in self.columns.items()}
-        rows = [Row(self.kind, headings, {})] if as_table else []
-        rows += [self.row(source) for source in sources]
+        headings = {name: _constant(heading) for name, (heading, _) in self.columns.items()} | {"Label": _label_heading}
+        blank = {name: _constant("") for name in self.columns}
+        text = ""
         try:
-            text = "".join(template.render(row) + "\n" for row in rows)
+            if self.proven:
+                template.render(Row(self.kind, blank, {}))
+            if as_table:
+                text = template.render(Row(self.kind, headings, {}), headings=True) + "\n"
+            text += "".join(template.render(self.row(source)) + "\n" for source in sources)
         except TemplateError as error:
             raise Failure(f"{self.words[1]}: {error.message}") from None
         return align_text(text) if as_table else text
+
+
+def _label_heading(source: object, name: object) -> str:
+    """The heading over ``{{.Label "com.example.my-key"}}``: ``my key``."""
+    return str(name).rpartition(".")[2].replace("-", " ").replace("_", " ")
 
 
 def _constant(value: str) -> Callable[..., object]:
@@ -118,8 +146,8 @@ def _constant(value: str) -> Callable[..., object]:
 
 def show_struct(app: App, kind: str, data: JsonObject, form: str, *, name: str = "") -> int:
     """Print one object as JSON or through a template; *kind* is what Docker calls its type. Raises Failure."""
+    from sealane.cli.go_values import GoStruct, TemplateError, to_json
     from sealane.cli.template import compile as compile_template
-    from sealane.cli.template_values import Struct, TemplateError, to_json
 
     if form == "json":
         app.say(to_json(data))
@@ -129,7 +157,7 @@ def show_struct(app: App, kind: str, data: JsonObject, form: str, *, name: str =
     except TemplateError as error:
         raise Failure(f"template parsing error: {error.message}", 64) from None
     try:
-        app.say(template.render(Struct(kind, data)))
+        app.say(template.render(GoStruct(data, kind)))
     except TemplateError as error:
         app.say("")
         raise Failure(error.message) from None

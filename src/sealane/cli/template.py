@@ -2,7 +2,7 @@
 
 Understood: fields and chains, methods with arguments, variables, pipelines, parentheses, literals, ``if`` with
 ``else if`` and ``else``, ``range`` (with ``else``, ``break``, ``continue``), ``with``, comments, trimming (``{{-`` and
-``-}}``), and the functions of :mod:`template_values`. Out of scope: ``define``, ``template``, ``block``, complex
+``-}}``), and the functions of :mod:`template_functions`. Out of scope: ``define``, ``template``, ``block``, complex
 numbers.
 
 Contract: :func:`compile` raises TemplateError for a bad template; :meth:`Template.render` raises it when the data do
@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import re
 
-from sealane.cli.template_values import FUNCTIONS, LAZY_FUNCTIONS, TemplateError, go_type, lookup, to_text, truth
+from sealane.cli.go_values import TemplateError, child, go_type, lookup, to_text, truth
+from sealane.cli.template_functions import FUNCTIONS, HEADING_FUNCTIONS, LAZY_FUNCTIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any, Final, TypeAlias
 
     Node: TypeAlias = tuple[Any, ...]
@@ -36,16 +37,15 @@ _ACTION: Final = re.compile(
 class Template:
     """A compiled template."""
 
-    __slots__ = ("_body", "_name", "_strict")
+    __slots__ = ("_body", "_name")
 
-    def __init__(self, body: list[Node], strict: bool, name: str) -> None:
+    def __init__(self, body: list[Node], name: str) -> None:
         self._body = body
         self._name = name
-        self._strict = strict
 
-    def render(self, data: object) -> str:
-        """The text for *data*."""
-        run = _Run(data, self._strict)
+    def render(self, data: object, *, headings: bool = False) -> str:
+        """The text for *data*. *headings*: functions that change a text leave it as it is."""
+        run = _Run(data, HEADING_FUNCTIONS if headings else FUNCTIONS)
         try:
             run.body(self._body, data)
         except TemplateError as error:
@@ -59,16 +59,15 @@ def _named(error: TemplateError, name: str) -> TemplateError:
     return TemplateError(text.replace('executing ""', f'executing "{name}"', 1))
 
 
-def compile(source: str, *, strict: bool = False, name: str = "") -> Template:
-    """Compile *source*. *strict*: a key that a map lacks is an error (for inspect), else it prints ``<no value>``.
-    *name*: what messages call the template."""
+def compile(source: str, *, name: str = "") -> Template:
+    """Compile *source*; *name* is what messages call the template."""
     try:
         body, end = _Parser(_split(source)).body()
         if end:
             raise TemplateError(f"template: :1: unexpected {{{{{end}}}}}")
     except TemplateError as error:
         raise _named(error, name) from None
-    return Template(body, strict, name)
+    return Template(body, name)
 
 
 def _split(source: str) -> list[Node]:
@@ -221,10 +220,14 @@ class _Parser:
 
     def _command(self) -> list[Node]:
         operands: list[Node] = []
+        start = self._at
         while (token := self._peek()) is not None and not self._next_is("|", ")"):
             operands.append(self._operand(token))
         if not operands:
             raise TemplateError("template: :1: missing value for command")
+        if operands[0][0] == "function":  # messages show the whole call
+            text = "".join(f" {token[1]}" if token[3] else token[1] for token in self._tokens[start : self._at])
+            operands[0] = (*operands[0][:3], text.strip())
         return operands
 
     def _operand(self, token: Node) -> Node:
@@ -244,7 +247,7 @@ class _Parser:
             return self._with_chain(("variable", text), offset)
         if kind == "dot":
             return ("dot",)
-        return _literal(kind, text)
+        return _literal(kind, text, offset)
 
     def _with_chain(self, node: Node, offset: int) -> Node:
         chain = self._chain()
@@ -258,7 +261,7 @@ class _Parser:
         return names
 
 
-def _literal(kind: str, text: str) -> Node:
+def _literal(kind: str, text: str, offset: int) -> Node:
     if kind == "number":
         try:
             return (
@@ -276,7 +279,7 @@ def _literal(kind: str, text: str) -> Node:
         return ("literal", {"true": True, "false": False, "nil": None}[text])
     if text not in FUNCTIONS and text not in LAZY_FUNCTIONS:
         raise TemplateError(f'template: :1: function "{text}" not defined')
-    return ("function", text)
+    return ("function", text, offset, text)
 
 
 class _Break(Exception):
@@ -290,11 +293,11 @@ class _Continue(Exception):
 class _Run:
     """One rendering: the output so far and the variables in view (innermost last)."""
 
-    __slots__ = ("_strict", "_variables", "out")
+    __slots__ = ("_functions", "_variables", "out")
 
-    def __init__(self, data: object, strict: bool) -> None:
+    def __init__(self, data: object, functions: Mapping[str, Callable[..., object]]) -> None:
         self.out: list[str] = []
-        self._strict = strict
+        self._functions = functions
         self._variables: list[tuple[str, object]] = [("$", data)]
 
     def body(self, nodes: Iterable[Node], dot: object) -> None:
@@ -358,7 +361,7 @@ class _Run:
     def _command(self, operands: list[Node], dot: object, piped: list[object]) -> object:
         head, rest = operands[0], operands[1:]
         if head[0] == "function":
-            return self._call(head[1], rest, dot, piped)
+            return self._call(head, rest, dot, piped)
         if head[0] == "field":
             args = [self._value(operand, dot) for operand in rest] + piped
             return self._field(head, dot, args)
@@ -366,18 +369,18 @@ class _Run:
             raise TemplateError(f"template: :1: can't give argument to non-function {to_text(self._value(head, dot))}")
         return self._value(head, dot)
 
-    def _call(self, name: str, rest: list[Node], dot: object, piped: list[object]) -> object:
+    def _call(self, head: Node, rest: list[Node], dot: object, piped: list[object]) -> object:
+        _, name, offset, context = head
         if name in LAZY_FUNCTIONS:
             return self._lazy(name, rest, dot, piped)
         args = [self._value(operand, dot) for operand in rest] + piped
+        where = f'template: :1:{offset}: executing "" at <{context}>'
         try:
-            return FUNCTIONS[name](*args)
+            return self._functions[name](*args)
         except TemplateError as error:
-            raise TemplateError(f'template: :1: executing "" at <{name}>: {error}') from None
+            raise TemplateError(f"{where}: {error}") from None
         except (TypeError, ValueError) as error:
-            raise TemplateError(
-                f'template: :1: executing "" at <{name}>: wrong arguments for {name}: {error}'
-            ) from None
+            raise TemplateError(f"{where}: wrong arguments for {name}: {error}") from None
 
     def _lazy(self, name: str, rest: list[Node], dot: object, piped: list[object]) -> object:
         value: object = None
@@ -401,7 +404,7 @@ class _Run:
         if kind == "pipe":
             return self._pipe(operand, dot)
         if kind == "function":
-            return self._call(operand[1], [], dot, [])
+            return self._call(operand, [], dot, [])
         return self._field(operand, dot, [])
 
     def _field(self, node: Node, dot: object, args: list[object]) -> object:
@@ -410,7 +413,7 @@ class _Run:
         for at, (name, _) in enumerate(names):
             last = at == len(names) - 1
             try:
-                value = lookup(value, name, args if last else [], strict=self._strict)
+                value = lookup(value, name, args if last else [])
             except (TemplateError, TypeError) as error:
                 # Go takes a chain for one node that stands where its second field does.
                 where = names[min(1, len(names) - 1)][1]
@@ -431,9 +434,9 @@ def _items(value: object) -> list[tuple[object, object]]:
     if value is None:
         return []
     if isinstance(value, dict):
-        return [(key, value[key]) for key in sorted(value)]
+        return [(key, child(value, value[key])) for key in sorted(value)]
     if isinstance(value, (list, tuple)):
-        return list(enumerate(value))
+        return [(at, child(value, item)) for at, item in enumerate(value)]
     if isinstance(value, int) and not isinstance(value, bool):
         return [(at, at) for at in range(value)]
     raise TemplateError(f"range can't iterate over {go_type(value)}")

@@ -101,7 +101,8 @@ def _listing() -> Listing:
         "Size": ("SIZE", lambda source: source["size"]),
         "Reclaimable": ("RECLAIMABLE", lambda source: source["reclaimable"]),
     }
-    return Listing("*formatter.diskUsageImagesContext", columns, list(columns))
+    raw = [(heading.lower(), name) for name, (heading, _) in columns.items()]
+    return Listing("*formatter.diskUsageImagesContext", columns, list(columns), raw=raw)
 
 
 def _verbose(usage: JsonObject) -> str:

@@ -48,17 +48,17 @@ def run(app: App, args: Args) -> int:
 def _renderer(form: str) -> Callable[[JsonObject], str]:
     if not form:
         return event_text
+    from sealane.cli.go_values import GoStruct, TemplateError, to_json
     from sealane.cli.template import compile as compile_template
-    from sealane.cli.template_values import Struct, TemplateError, to_json
 
     if form == "json":
         return to_json
     try:
         template = compile_template(form)
-        template.render(Struct("*events.Message", _EMPTY))
+        template.render(GoStruct(_EMPTY, "*events.Message"))
     except TemplateError as error:
         raise Failure(f"Error parsing format: {error.message}", 64) from None
-    return lambda event: template.render(Struct("*events.Message", {**_EMPTY, **event}))
+    return lambda event: template.render(GoStruct({**_EMPTY, **event}, "*events.Message"))
 
 
 def event_text(event: JsonObject) -> str:

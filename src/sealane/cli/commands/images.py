@@ -76,7 +76,9 @@ def listing(now: float, *, whole: bool, digests: bool) -> Listing:
         "VirtualSize": ("SIZE", lambda source: human_size(source["Size"], 4)),
     }
     shown = ["Repository", "Tag", *(["Digest"] if digests else []), "ID", "CreatedSince", "Size"]
-    return Listing("*formatter.imageContext", columns, shown)
+    raw = [("repository", "Repository"), ("tag", "Tag"), *([("digest", "Digest")] if digests else [])]
+    raw += [("image_id", "ID"), ("created_at", "CreatedAt"), ("virtual_size", "Size")]
+    return Listing("*formatter.imageContext", columns, shown, raw=raw)
 
 
 def _since(now: float, created: int) -> str:

@@ -62,16 +62,19 @@ def _run(app: App, args: Args) -> int:
     return inspect(app, args.operands, one, args.text("format"))
 
 
+def _image_of_platform(app: App, args: Args) -> int:
+    query = {"platform": platform_query(app, args, "1.49")}
+
+    def one(name: str) -> Json:
+        return app.engine.get(path("images", name, "json"), query)
+
+    return inspect(app, args.operands, one, args.text("format"))
+
+
 def _of_kind(kind: str) -> Callable[[App, Args], int]:
     def run(app: App, args: Args) -> int:
         if kind == "image" and args.text("platform"):
-            query = {"platform": platform_query(app, args, "1.49")}
-            return inspect(
-                app,
-                args.operands,
-                lambda name: app.engine.get(path("images", name, "json"), query),
-                args.text("format"),
-            )
+            return _image_of_platform(app, args)
         size = kind == "container" and args.flag("size")
         return inspect(app, args.operands, lambda name: fetch(app, kind, name, size=size), args.text("format"))
 

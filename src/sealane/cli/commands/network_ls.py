@@ -37,7 +37,7 @@ def natural(name: str) -> list[tuple[int, int, str]]:
     """A sort key in which ``net10`` comes after ``net9``."""
     parts: list[tuple[int, int, str]] = []
     digits = ""
-    for letter in name + "\0":
+    for letter in name:
         if letter.isdigit():
             digits += letter
             continue
@@ -45,7 +45,7 @@ def natural(name: str) -> list[tuple[int, int, str]]:
             parts.append((0, int(digits), ""))
             digits = ""
         parts.append((1, 0, letter))
-    return parts
+    return [*parts, (0, int(digits), "")] if digits else parts
 
 
 def listing(*, whole: bool) -> Listing:
@@ -62,7 +62,8 @@ def listing(*, whole: bool) -> Listing:
         "Label": ("", lambda source, name: label_of(source["Labels"], name)),
         "CreatedAt": ("CREATED AT", lambda source: _stamp(source.get("Created") or "")),
     }
-    return Listing("*network.networkContext", columns, ["ID", "Name", "Driver", "Scope"])
+    raw = [("network_id", "ID"), ("name", "Name"), ("driver", "Driver"), ("scope", "Scope")]
+    return Listing("*network.networkContext", columns, ["ID", "Name", "Driver", "Scope"], raw=raw)
 
 
 def _word(value: object) -> str:

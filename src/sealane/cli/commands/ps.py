@@ -31,12 +31,16 @@ if TYPE_CHECKING:
 
 _COMMAND_WIDTH: Final = 20
 _MOUNT_WIDTH: Final = 15
+_RAW: Final = (
+    ("container_id", "ID"), ("image", "Image"), ("command", "Command"), ("created_at", "CreatedAt"),
+    ("state", "State"), ("status", "Status"), ("names", "Names"), ("labels", "Labels"), ("ports", "Ports"),
+)  # fmt: skip
 _WORDS: Final = ("failed to parse template", "failed to execute template")
 
 
 def run(app: App, args: Args) -> int:
     form = args.text("format")
-    sized = args.flag("size") or ".Size" in form
+    sized = args.flag("size") or ".Size" in form or "json ." in form or form == "json"
     last = args.number("last")
     limit = 1 if args.flag("latest") else last if last and last > 0 else None
     query = {
@@ -46,9 +50,10 @@ def run(app: App, args: Args) -> int:
         "filters": filters_query(parse_filters(args.many("filter"))),
     }
     containers = app.engine.get("/containers/json", query)
-    if args.flag("quiet"):
+    if args.flag("quiet") and form in ("", "table", "raw"):
+        head = "container_id: " if form == "raw" else ""
         for container in containers:
-            app.say(container["Id"] if args.flag("no-trunc") else short_id(container["Id"]))
+            app.say(head + (container["Id"] if args.flag("no-trunc") else short_id(container["Id"])))
         return 0
     app.write(listing(time.time(), whole=args.flag("no-trunc"), sized=args.flag("size")).show(containers, form))
     return 0
@@ -77,16 +82,24 @@ def listing(now: float, *, whole: bool, sized: bool) -> Listing:
         "Mounts": ("MOUNTS", lambda source: _mounts(source, whole)),
         "LocalVolumes": ("LOCAL VOLUMES", lambda source: str(_local_volumes(source))),
         "Networks": ("NETWORKS", _networks),
-        "Platform": ("PLATFORM", lambda source: None),
+        "Platform": ("PLATFORM", _platform),
     }
     shown = ["ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"]
-    return Listing("*formatter.ContainerContext", columns, [*shown, "Size"] if sized else shown, words=_WORDS)
+    raw = [*_RAW, ("size", "Size")] if sized else _RAW
+    table = [*shown, "Size"] if sized else shown
+    return Listing("*formatter.ContainerContext", columns, table, raw=raw, words=_WORDS, proven=True)
 
 
 def names(source: JsonObject, whole: bool) -> str:
     """Names without their slash; the names that links give stand only in the whole form."""
     plain = [name.removeprefix("/") for name in source["Names"] or ()]
     return ",".join(name for name in plain if whole or "/" not in name)
+
+
+def _platform(source: JsonObject) -> object:
+    from sealane.cli.go_values import NIL
+
+    return (source.get("ImageManifestDescriptor") or {}).get("platform") or NIL
 
 
 def _image(source: JsonObject, whole: bool) -> str:

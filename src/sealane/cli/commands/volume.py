@@ -54,7 +54,9 @@ def listing() -> Listing:
         "Availability": ("AVAILABILITY", lambda source: "N/A"),
         "Group": ("GROUP", lambda source: "N/A"),
     }
-    return Listing("*formatter.volumeContext", columns, ["Driver", "Name"])
+    return Listing(
+        "*formatter.volumeContext", columns, ["Driver", "Name"], raw=[("name", "Name"), ("driver", "Driver")]
+    )
 
 
 def _rm(app: App, args: Args) -> int:
