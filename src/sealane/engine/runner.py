@@ -78,7 +78,15 @@ class Runner:
         container = self._containers.get(reference)
         async with container.lock:
             self._check_startable(container)
-            await self._start(container)
+            try:
+                await self._start(container)
+            except Exception as error:
+                failure = error
+            else:
+                return
+        if container.record.request.auto_remove:  # its name is free when the client hears of the failure
+            await self._auto_remove(container)
+        raise failure
 
     def _check_startable(self, container: Container) -> None:
         if container.removing:
@@ -177,8 +185,6 @@ class Runner:
         status = Status.CREATED if container.state.status is Status.CREATED else Status.EXITED
         live = container.with_state(status=status, pid=0, exit_code=code, error=message)
         self._containers.commit(container, live=replace(live, endpoints=(), ports=()))
-        if container.record.request.auto_remove and not container.removing:
-            self._spawn(self._auto_remove(container))
 
     def _after_start(self, container: Container) -> None:
         for endpoint in container.live.endpoints:
