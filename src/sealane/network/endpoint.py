@@ -23,6 +23,15 @@ def random_mac(entropy: bytes) -> MacAddress:
     return MacAddress(bytes(((entropy[0] & 0xFE) | 0x02,)) + entropy[1:6])
 
 
+def mac_of(address: IPv4Address) -> MacAddress:
+    """``02:42`` and the address, as Docker until 27: who gets an address again is found by what neighbours remember.
+
+    A gratuitous ARP would have to tell them, but at the moment when the kernel sends it (``arp_notify``) the bridge may
+    not yet forward for the new port, and then the host sends to the old MAC address for up to half a minute.
+    """
+    return MacAddress(b"\x02\x42" + address.packed)
+
+
 def host_ifname(identifier: EndpointId) -> IfName:
     """The host's end of an endpoint's veth pair: ``sl`` and 13 hex digits of the endpoint's id."""
     return IfName("sl" + identifier[:13])
@@ -88,7 +97,7 @@ def settle_endpoint(
     taken: Mapping[IPAddress, str],
     entropy: bytes,
 ) -> EndpointSpec:
-    """The endpoint that *asked* becomes on *network*. *entropy* is six random octets, for the MAC address.
+    """The endpoint that *asked* becomes on *network*. *entropy* is six random octets, for a MAC address without IPv4.
 
     Raises InvalidArgument (bad request), Forbidden (address held, with the holder) or Internal (pool full).
     """
@@ -104,7 +113,7 @@ def settle_endpoint(
         ifname=ifname,
         host_ifname=host_ifname(identifier),
         altname=altname(container_name, network.name),
-        mac=MacAddress(asked.mac) if asked.mac else random_mac(entropy),
+        mac=_mac(asked, ipv4, entropy),
         ipv4=ipv4 if isinstance(ipv4, IPv4Interface) else None,
         ipv6=ipv6 if isinstance(ipv6, IPv6Interface) else None,
         gateway_ipv4=_gateway4(network),
@@ -114,6 +123,12 @@ def settle_endpoint(
         gw_priority=asked.gw_priority,
         asked=asked,
     )
+
+
+def _mac(asked: EndpointRequest, ipv4: object, entropy: bytes) -> MacAddress:
+    if asked.mac:
+        return MacAddress(asked.mac)
+    return mac_of(ipv4.ip) if isinstance(ipv4, IPv4Interface) else random_mac(entropy)
 
 
 def _ifname(network: NetworkSpec, asked: EndpointRequest, used: set[IfName]) -> IfName:
