@@ -313,7 +313,7 @@ class Lab:
         routes = [IPv4Network(r["dst"]) for r in running.run(["ip", "-json", "route"]).json if r["dst"] != "default"]
         cable = next(net for net in _CABLES if not any(net.overlaps(route) for route in routes))
         here, there, here6 = cable[1], cable[9], IPv6Address(f"fd99:{int(cable[0]) & 0xFFFF:x}::1")
-        link = f"sealane{int(cable[0]) >> 8 & 0xFFFF:04x}"
+        link = self.engine.name.replace("sealane-", "slc-")  # it says whose it is, as everything of ours
         _ip(f"link add {link} type veth peer name eth0 netns {path}")
         self._stack.callback(subprocess.run, ["ip", "link", "del", link], check=False)
         for line in (

@@ -17,9 +17,9 @@ from typing import Any, Final
 
 from support.session import MARK_VARIABLE, RUN, STATE, Session
 
-_LINK: Final = re.compile(r"sl-[0-9a-f]{12}|sl[0-9a-f]{13}|sealane.*")
+_LINK: Final = re.compile(r"sl-[0-9a-f]{12}|sl[0-9a-f]{13}|slc-.*|sealane.*")
 _PROGRAMS: Final = ("sealaned", "sealane-dns", "sealane-relay", "conmon", "docker-registry")
-_OTHERS: Final = re.compile(r"sealane[-/]([0-9a-f]{4})-\d")
+_OTHERS: Final = re.compile(r"(?:sealane[-/]|slc-)([0-9a-f]{4})-\d")
 
 
 @dataclass(frozen=True, slots=True)

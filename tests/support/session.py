@@ -1,7 +1,8 @@
 """One run of the tests: the mark that everything it puts on the host carries, so that runs side by side do not mix.
 
 ``sealane-MARK-N`` is the name of the N-th engine's bridge, nftables tables and run directory; its control groups lie
-below ``/sealane/MARK-N``. The mark is in the environment of every process that the run starts (``SEALANE_TEST``).
+below ``/sealane/MARK-N``, its cables are ``slc-MARK-N``. The mark is in the environment of every process that the run
+starts (``SEALANE_TEST``).
 """
 
 from __future__ import annotations
