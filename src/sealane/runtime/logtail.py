@@ -1,8 +1,8 @@
 """Where in a large log its last entries begin, found from the end.
 
 An entry counts where its line ends, and the parts of a line may lie apart, with the other stream's lines between them.
-So the search goes on past the last entry that is wanted until every line that ends behind that place begins behind it
-too, but not further than 256 KiB: a line whose parts are further apart than that is shown without its beginning.
+So the search goes on past the last entry that is wanted until no line of either stream lies across that place, but not
+further than 64 KiB: a line whose parts are further apart than that is shown without its beginning.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Final
 
 _BLOCK: Final = 1 << 16
-_LOOK_BACK: Final = 1 << 18
+_LOOK_BACK: Final = 1 << 16
 
 
 def tail_start(fd: int, tail: int) -> int:
@@ -21,24 +21,21 @@ def tail_start(fd: int, tail: int) -> int:
     Reads no more than that part of the file (see above). Raises OSError.
     """
     wanted = tail + 1  # one more: a line that has ended is where the next one begins
-    open_streams: set[bytes] = set()
+    crossing = {b"stdout", b"stderr"}
     found_at = -1
     for offset, line in _backwards(fd, os.fstat(fd).st_size):
         words = line.split(b" ", 3)
         if len(words) != 4:
             continue
         ends = words[2] == b"F"
-        if not wanted:
-            if found_at - offset > _LOOK_BACK:
-                return offset
-            if ends:
-                open_streams.discard(words[1])
-            if not open_streams:
-                return offset + len(line) + 1
+        if wanted:
+            wanted -= ends
+            found_at = offset
             continue
-        open_streams.add(words[1])
-        wanted -= ends
-        found_at = offset
+        if ends:
+            crossing.discard(words[1])
+        if not crossing or found_at - offset > _LOOK_BACK:
+            return offset + len(line) + 1
     return 0
 
 

@@ -238,7 +238,7 @@ def _namespaces(plan: ContainerPlan) -> list[Json]:
 
 def _sysctls(plan: ContainerPlan) -> dict[str, str]:
     """The defaults belong to the container's own network; nothing of the host's is changed."""
-    settled = {} if plan.netns == _HOST or plan.privileged else dict(DEFAULT_SYSCTLS)
+    settled = {} if plan.netns == _HOST else dict(DEFAULT_SYSCTLS)
     if plan.domainname and plan.utsns != _HOST:
         settled["kernel.domainname"] = plan.domainname
     return {**settled, **plan.sysctls}
