@@ -74,7 +74,7 @@ class Blobs:
         return BlobWriter(self, path)
 
     def adopt(self, file: Path, digest: Digest) -> None:
-        """Move *file*, whose content the caller has hashed and fsynced, to its place."""
+        """Move *file*, whose content the caller has hashed and brought to the disk, to its place."""
         os.rename(file, self.path(digest))
         sync_directory(self.folder)
 
@@ -116,16 +116,17 @@ class BlobWriter:
         return Digest("sha256:" + self._hash.hexdigest())
 
     def commit(self) -> Digest:
-        """Put the blob in its place."""
+        """Put the blob in its place, durably."""
+        if self._file is not None:
+            os.fsync(self._file)
         path = self.detach()
         self._blobs.adopt(path, self.digest)
         return self.digest
 
     def detach(self) -> Path:
-        """Bring the content to the disk and leave the file to the caller."""
+        """Leave the file to the caller; its content may not have reached the disk yet."""
         if self._file is None or self._path is None:
             raise ValueError("the blob is closed")
-        os.fsync(self._file)
         self._close()
         path, self._path = self._path, None
         return path

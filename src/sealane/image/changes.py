@@ -140,11 +140,17 @@ def _array(rest: str) -> list[str] | None:
         return None
     try:
         found = json.loads(rest)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not all(isinstance(item, str) for item in found):
         raise InvalidArgument("when using JSON array syntax, arrays must be comprised of strings only")
     return list(found)
+
+
+def _count(text: str) -> int:
+    """A plain number that fits in 32 bits; -1 for anything else."""
+    found = int(text) if text.isascii() and text.isdecimal() and len(text) <= 10 else -1
+    return found if found < 1 << 31 else -1
 
 
 def _one(instruction: str, rest: str, settings: Settings) -> str:
@@ -201,7 +207,7 @@ def _expose(settings: Settings, rest: str) -> None:
         if transport not in ("tcp", "udp", "sctp"):
             raise InvalidArgument(f"Invalid proto: {transport}")
         found = _PORT.fullmatch(numbers)
-        first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
+        first, last = (_count(found[1]), _count(found[2] or found[1])) if found else (0, 0)
         if not 0 < first <= last <= 65535:
             raise InvalidArgument(f"Invalid containerPort: {numbers}")
         ports.update(f"{port}/{transport}" for port in range(first, last + 1))
@@ -240,7 +246,7 @@ def _onbuild(settings: Settings, rest: str) -> None:
 
 def _stopsignal(settings: Settings, rest: str) -> None:
     signal = _one("STOPSIGNAL", rest, settings)
-    if not _SIGNAL.fullmatch(signal.upper()) and not (signal.isdigit() and 0 < int(signal) <= 64):
+    if not _SIGNAL.fullmatch(signal.upper()) and not 0 < _count(signal) <= 64:
         raise InvalidArgument(f"invalid signal: {signal}")
     settings["StopSignal"] = signal
 
@@ -268,9 +274,9 @@ def _healthcheck(settings: Settings, rest: str) -> None:
 def _health_option(found: Settings, name: str, value: str) -> None:
     fields = {"interval": "Interval", "timeout": "Timeout", "start-period": "StartPeriod"}
     if name == "retries":
-        if not value.isdigit():
+        if _count(value) < 0:
             raise InvalidArgument(f"--retries must be at least 1 (not {value})")
-        found["Retries"] = int(value)
+        found["Retries"] = _count(value)
     elif name == "start-interval":
         found["StartInterval"] = _duration(name, value)
     elif name in fields:
@@ -285,7 +291,10 @@ def _duration(name: str, text: str) -> int:
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise InvalidArgument(f'invalid duration of --{name}: "{text}"')
     units = dict(_UNITS)
-    return round(sum(float(number) * units[unit] for number, unit in parts))
+    total = sum(float(number) * units[unit] for number, unit in parts)
+    if total >= 1 << 63:
+        raise InvalidArgument(f'invalid duration of --{name}: "{text}"')
+    return round(total)
 
 
 _INSTRUCTIONS: Final[Mapping[str, Callable[[Settings, str], None]]] = {

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from sealane.errors import InvalidArgument
+from sealane.image.documents import UNREADABLE
 from sealane.values import Digest, parse_digest
 
 #: What overlayfs can stack (kernel, OVL_MAX_STACK).
@@ -135,7 +136,7 @@ def parse_config(raw: bytes) -> ImageConfig:
     try:
         blob = msgspec.json.decode(raw, type=_Blob)
         diff_ids = tuple(parse_digest(item) for item in (blob.rootfs or _RootFs()).diff_ids or ())
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise InvalidArgument(f"invalid image configuration: {error}") from error
     if len(diff_ids) > _LAYERS_MAX:
         raise InvalidArgument(

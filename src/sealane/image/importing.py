@@ -33,9 +33,10 @@ async def import_image(
     try:
         with store.lease() as lease:
             staged = await in_thread(
-                lambda stopped: store.layers.stage(reader.read, archive=None, stopped=stopped),
+                lambda stopped: store.layers.stage(reader.read, archive=None, stopped=stopped, ahead=False),
                 "import",
                 on_stop=reader.close,
+                unwanted=store.layers.discard,
             )
             try:
                 layer = await store.add_layer(staged, (), lease)

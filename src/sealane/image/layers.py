@@ -25,6 +25,7 @@ from sealane.image.blobs import Blobs, sync_directory
 from sealane.image.compression import CHUNK, Compressor, DamagedStream, Peeked, Read, decoder
 from sealane.image.inherit import inherit
 from sealane.image.kernel import syncfs
+from sealane.image.readahead import ReadAhead
 from sealane.image.tar import TarError, TarReader
 from sealane.image.unpack import unpack
 from sealane.values import Digest, short
@@ -122,8 +123,11 @@ class Layers:
         archive: Digest | None,
         expected: str | None = None,
         stopped: Callable[[], bool] = lambda: False,
+        ahead: bool = True,
     ) -> Staged:
         """Unpack what *read* gives. *archive* names the blob that it is read from; None keeps a compressed copy.
+
+        *ahead* calls *read* in a thread of its own; not for sources that wait for somebody.
 
         Raises InvalidArgument for a damaged or hostile archive or one that is not *expected* (a diff id), OSError when
         the filesystem refuses. Then nothing is left behind.
@@ -138,6 +142,8 @@ class Layers:
                 if archive is None:
                     writer = stack.enter_context(self._blobs.writer(folder / "archive"))
                     stream.copy = Compressor(writer.write)
+                if ahead:
+                    stream.next = stack.enter_context(ReadAhead(stream.next))
                 result = unpack(stream.tar, diff, folder, stopped)
                 stream.finish()
                 if expected is not None and stream.diff_id != expected:
@@ -161,8 +167,6 @@ class Layers:
         parent = lower[-1] if lower else None
         chain_id = chain_ids([parent, staged.diff_id])[-1] if parent else staged.diff_id
         layer = Layer(chain_id, staged.diff_id, parent, staged.archive, staged.size, staged.plain_size)
-        if staged.loose is not None:
-            self._blobs.adopt(staged.loose, staged.archive)
         if staged.implicit and lower:
             inherit(staged.folder / "diff", staged.implicit, [self.path(item) for item in reversed(lower)])
         facts = _Facts(layer.diff_id, layer.parent, layer.archive, layer.size, layer.plain_size)
@@ -172,6 +176,8 @@ class Layers:
             syncfs(descriptor)
         finally:
             os.close(descriptor)
+        if staged.loose is not None:
+            self._blobs.adopt(staged.loose, staged.archive)
         try:
             os.rename(staged.folder, self._home(chain_id))
         except OSError:
@@ -192,16 +198,20 @@ class _Stream:
         self._piece = memoryview(b"")
         self.size = 0
         self.copy: Compressor | None = None
+        self.next: Callable[[], bytes] = self._produce
         self.tar = TarReader(self._read)
+
+    def _produce(self) -> bytes:
+        plain = self._plain(CHUNK)
+        self._hash.update(plain)
+        self.size += len(plain)
+        if self.copy is not None and plain:
+            self.copy.feed(plain)
+        return plain
 
     def _read(self, size: int) -> bytes:
         if not self._piece:  # in large steps, however small the headers are
-            plain = self._plain(CHUNK)
-            self._hash.update(plain)
-            self.size += len(plain)
-            if self.copy is not None and plain:
-                self.copy.feed(plain)
-            self._piece = memoryview(plain)
+            self._piece = memoryview(self.next())
         piece, self._piece = bytes(self._piece[:size]), self._piece[size:]
         return piece
 

@@ -23,6 +23,7 @@ from sealane.image.blobs import Blobs
 from sealane.image.catalogue import Lease
 from sealane.image.compression import MAGIC_LENGTH, DamagedStream, Peeked, decoder, is_compressed
 from sealane.image.config import ImageConfig, parse_config
+from sealane.image.documents import UNREADABLE
 from sealane.image.layers import Layer, Staged, chain_ids
 from sealane.image.manifest import (
     CONFIG_MAX,
@@ -164,7 +165,7 @@ def _plans(archive: _Archive, here: Platform) -> list[_Plan]:
     if (table := archive.find("manifest.json")) is not None:
         try:
             entries = msgspec.json.decode(_small(table, MANIFEST_MAX), type=list[_Entry])
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise InvalidArgument(f"invalid archive: manifest.json: {error}") from error
         return [
             _Plan(
@@ -222,7 +223,11 @@ async def _layers(store: BaseStore, config: ImageConfig, members: Sequence[_Memb
         if not store.layers.has(chain[number]):
             lease.add(member.digest)
             expected = config.diff_ids[number]
-            staged = await in_thread(lambda stopped: _stage(store, member, expected, stopped), "unpack")  # noqa: B023
+            staged = await in_thread(
+                lambda stopped: _stage(store, member, expected, stopped),  # noqa: B023 (awaited here)
+                "unpack",
+                unwanted=store.layers.discard,
+            )
             try:
                 await store.add_layer(staged, chain[:number], lease)
             finally:

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from sealane.errors import InvalidArgument, NotFound, Unsupported
+from sealane.image.documents import UNREADABLE
 from sealane.values import Digest, parse_digest
 
 DOCKER_MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
@@ -121,7 +122,7 @@ def parse_manifest(raw: bytes, media_type: str = "") -> Manifest | Index:
         raise Unsupported("the image has a manifest of Docker's schema 1, which registries and Docker gave up")
     try:
         wire = msgspec.json.decode(raw, type=_WireManifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise InvalidArgument(f"invalid image manifest: {error}") from error
     if wire.schema_version == 1:
         raise Unsupported("the image has a manifest of Docker's schema 1, which registries and Docker gave up")

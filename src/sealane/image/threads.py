@@ -20,12 +20,17 @@ class Stopped(Exception):
 
 
 async def in_thread(
-    work: Callable[[Callable[[], bool]], T], name: str, *, on_stop: Callable[[], None] = lambda: None
+    work: Callable[[Callable[[], bool]], T],
+    name: str,
+    *,
+    on_stop: Callable[[], None] = lambda: None,
+    unwanted: Callable[[T], object] = lambda _: None,
 ) -> T:
     """Run *work* in a new thread and return what it returns.
 
     *work* gets a function that says whether it should stop. When the caller is cancelled, that becomes true, *on_stop*
-    is called, and the cancellation goes on only after the thread has ended.
+    is called, and the cancellation goes on only after the thread has ended. What *work* returned all the same is given
+    to *unwanted*.
     """
     stop = threading.Event()
     result: concurrent.futures.Future[T] = concurrent.futures.Future()
@@ -48,8 +53,8 @@ async def in_thread(
                 await asyncio.wait([waiter])
             except asyncio.CancelledError:
                 continue
-        if not waiter.cancelled():
-            waiter.exception()  # seen: the cancellation is what the caller hears of
+        if waiter.exception() is None:  # which counts as seen: the cancellation is what the caller hears of
+            unwanted(waiter.result())
         raise
 
 

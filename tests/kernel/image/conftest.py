@@ -23,5 +23,5 @@ def stores(tmp_path: Path) -> Iterator[Stores]:
     if (made.root / "tmp").exists():  # a test with a file system of its own has looked there before it unmounted that
         assert os.listdir(made.root / "tmp") == []
     assert [
-        thread.name for thread in threading.enumerate() if thread.name in ("unpack", "load", "import", "blob")
+        thread.name for thread in threading.enumerate() if thread.name in ("unpack", "ahead", "load", "import", "blob")
     ] == []

@@ -70,6 +70,11 @@ def test_changes(change: str, wanted: dict[str, Any]) -> None:
         ("STOPSIGNAL foo", "invalid signal: foo"),
         ('CMD ["a", 1]', "when using JSON array syntax, arrays must be comprised of strings only"),
         ("# c", "file with no instructions"),
+        ("STOPSIGNAL ²", "invalid signal: ²"),
+        pytest.param("STOPSIGNAL " + "9" * 5000, "invalid signal: " + "9" * 5000, id="long signal"),
+        pytest.param("EXPOSE " + "9" * 5000, "Invalid containerPort: " + "9" * 5000, id="long port"),
+        ("HEALTHCHECK --retries=² NONE", "--retries must be at least 1 (not ²)"),
+        ("HEALTHCHECK --interval=9999999h NONE", 'invalid duration of --interval: "9999999h"'),
     ],
 )
 def test_refusals(change: str, words: str) -> None:
@@ -87,6 +92,12 @@ def test_later_changes_build_on_earlier_ones() -> None:
         "Env": ["P=/x", "Q=/x/y", "R=d"],
         "ExposedPorts": {"80/tcp": {}, "81/tcp": {}},
     }
+
+
+def test_an_array_nested_too_deep_is_no_array() -> None:
+    deep = "[" * 100_000
+
+    assert apply_changes([f"CMD {deep}"]) == {"Cmd": ["/bin/sh", "-c", deep]}
 
 
 @given(

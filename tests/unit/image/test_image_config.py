@@ -69,7 +69,9 @@ def test_everything_that_containers_inherit() -> None:
 @pytest.mark.parametrize(
     "raw",
     [b"", b"[]", b"{", b'{"config": {"Env": "x"}}', b'{"rootfs": {"diff_ids": ["sha256:../../x"]}}', b"\xff\xfe",
-     json.dumps({"rootfs": {"diff_ids": ["sha256:" + "0" * 64] * 501}}).encode()],
+     json.dumps({"rootfs": {"diff_ids": ["sha256:" + "0" * 64] * 501}}).encode(),
+     pytest.param(b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", id="deep"),
+     pytest.param(b'{"config": {"Volumes": {"v": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}}", id="deep volume")],
 )  # fmt: skip
 def test_what_is_no_configuration(raw: bytes) -> None:
     with pytest.raises(InvalidArgument):

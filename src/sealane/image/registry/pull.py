@@ -274,7 +274,11 @@ class _Pull:
             try:
                 async with self._unpacking:
                     loop = asyncio.get_running_loop()
-                    staged = await in_thread(lambda stopped: self._stage(target, diff_id, loop, stopped), "unpack")
+                    staged = await in_thread(
+                        lambda stopped: self._stage(target, diff_id, loop, stopped),
+                        "unpack",
+                        unwanted=self._store.layers.discard,
+                    )
                 try:
                     if below is not None:
                         await asyncio.wait([below])

@@ -11,6 +11,7 @@ import msgspec
 
 from sealane.errors import Internal, NotFound, SealaneError, Unauthorized, Unavailable
 from sealane.image.blobs import digest_of
+from sealane.image.documents import UNREADABLE
 from sealane.image.manifest import ACCEPTED, MANIFEST_MAX
 from sealane.image.reference import Reference
 from sealane.image.registry.endpoints import Endpoint
@@ -83,7 +84,7 @@ class Repository:
             raise self._translate(error) from error
         try:
             return tuple(msgspec.json.decode(raw, type=_Tags).tags or ())
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise Unavailable(f"the registry's list of tags cannot be read: {error}") from error
 
     def _translate(self, error: Refused) -> SealaneError:

@@ -22,6 +22,7 @@ import msgspec
 
 from sealane import VERSION
 from sealane.errors import Unauthorized, Unavailable
+from sealane.image.documents import UNREADABLE
 from sealane.image.registry.challenge import Challenge, parse_challenges
 from sealane.image.registry.credentials import Credentials, basic
 from sealane.image.registry.endpoints import Endpoint, Registries
@@ -190,7 +191,7 @@ class Session:
             response.close()
         try:
             answer = msgspec.json.decode(raw, type=_Token)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise Unavailable(f"cannot log in: {realm} did not answer with a token: {error}") from error
         token = answer.token or answer.access_token
         if not token or not token.isascii() or not token.isprintable():
@@ -264,7 +265,7 @@ async def _detail(response: aiohttp.ClientResponse) -> str:
     """The registry's own words for an error."""
     try:
         found = msgspec.json.decode(await read_body(response, _ERROR_MAX), type=_Errors).errors
-    except (msgspec.DecodeError, UnicodeDecodeError, Unavailable):
+    except (*UNREADABLE, Unavailable):
         found = []
     if not found:
         return f"received unexpected HTTP status: {response.status} {response.reason}"
