@@ -11,6 +11,7 @@ import select
 import signal
 import socket
 
+from sealane.cli.failures import Failure
 from sealane.cli.keys import DetachWatch
 from sealane.cli.terminal import RawMode, SignalPipe, size
 from sealane.client.engine import path
@@ -37,11 +38,7 @@ FORWARDED: Final = (
     signal.SIGALRM,
     signal.SIGCONT,
 )
-_PATIENCE: Final = 3  # interrupts that the container may ignore before we leave
-
-
-class GaveUp(SealaneError):
-    """The user interrupted again and again."""
+_PATIENCE: Final = 3  # so many interrupts may the container ignore before we leave
 
 
 class SignalDesk:
@@ -65,18 +62,22 @@ class SignalDesk:
             elif self._forward_to:
                 self._forward(number)
 
-    def resize(self) -> None:
-        """Tell the engine the size of our terminal; failures do not matter (the process may have ended)."""
+    def resize(self, more: int = 0) -> None:
+        """Tell the engine the size of our terminal, and *more* each way; failures do not matter (it may have ended)."""
         now = size()
         if self._resize_path and now:
-            self._quietly(self._resize_path, {"h": now[0], "w": now[1]})
+            self._quietly(self._resize_path, {"h": now[0] + more, "w": now[1] + more})
+
+    def redraw(self) -> None:
+        """Change the size for a moment, so that a program that runs already paints its prompt for us."""
+        self.resize(1)
 
     def _forward(self, number: int) -> None:
+        self._quietly(path("containers", self._forward_to, "kill"), {"signal": signal.Signals(number).name[3:]})
         if number in (signal.SIGINT, signal.SIGTERM):
             self._interrupts += 1
-            if self._interrupts > _PATIENCE:
-                raise GaveUp(f"got {_PATIENCE} SIGTERM/SIGINTs, forcefully exiting")
-        self._quietly(path("containers", self._forward_to, "kill"), {"signal": signal.Signals(number).name[3:]})
+            if self._interrupts == _PATIENCE:
+                raise Failure(f"\ngot {_PATIENCE} SIGTERM/SIGINTs, forcefully exiting", plain=True)
 
     def _quietly(self, where: str, query: dict[str, object]) -> None:
         engine = self._app.new_engine()

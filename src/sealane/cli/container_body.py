@@ -86,6 +86,8 @@ def build(args: Args, around: Surroundings) -> JsonObject:
     if args.text("mac-address"):
         checks.mac_address(args.text("mac-address"))
     _check_modes(args)
+    if args.flag("use-api-socket"):
+        raise ValueError("--use-api-socket is not supported: mount the socket with --volume")
     mode, endpoints = networks.endpoints(args)
     body = _config(args, around)
     binds, anonymous = mounts.volumes(args.many("volume"), around.cwd)

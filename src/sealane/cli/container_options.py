@@ -152,6 +152,7 @@ PROCESS_OPTIONS: Final[tuple[Option, ...]] = (
     text("stop-signal", "", "Signal that stops the container"),
     number("stop-timeout", "", "Seconds between that signal and SIGKILL"),
     switch("tty", "t", "Give it a terminal"),
+    switch("use-api-socket", "", "Not supported: mount the engine's socket with --volume", hidden=True),
     text("user", "u", "User (name or number[:group])"),
     text("workdir", "w", "Working directory"),
     switch("disable-content-trust", "", "Accepted for Docker's sake", default=True, hidden=True),

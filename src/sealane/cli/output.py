@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sealane.cli.app import App
     from sealane.cli.go_values import Row
-    from sealane.cli.grammar import Option
+    from sealane.cli.grammar import Args, Option
     from sealane.client.types import JsonObject
 
     #: A template's field → its heading, and how it is read from the source object.
@@ -51,6 +51,15 @@ def parse_filters(items: list[str]) -> dict[str, list[str]]:
         name, _, value = item.partition("=")
         filters.setdefault(name.strip().lower(), []).append(value.strip())
     return filters
+
+
+def wanted_format(app: App, args: Args, setting: str) -> str:
+    """The format asked for, else the one that the user's configuration has under *setting* (not for ``-q``)."""
+    if args.given("format") or args.flag("quiet"):
+        return args.text("format")
+    from sealane.client import user_config
+
+    return user_config.text(app.environ, setting)
 
 
 class Listing:

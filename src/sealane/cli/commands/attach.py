@@ -26,7 +26,7 @@ def run(app: App, args: Args) -> int:
         app.complain("the input device is not a TTY")
         return 1
     return attach_running(
-        app, container["Id"], tty=tty, stdin=stdin, keys=args.text("detach-keys"), forward=args.flag("sig-proxy")
+        app, container["Id"], tty=tty, stdin=stdin, keys=app.detach_keys(args), forward=args.flag("sig-proxy")
     )
 
 
@@ -43,6 +43,7 @@ def attach_running(app: App, container: str, *, tty: bool, stdin: bool, keys: st
         waiting = app.engine.call("POST", path("containers", container, "wait"))
         streams = ("stdin", "stdout", "stderr") if stdin else ("stdout", "stderr")
         stream = attach(app, container, streams, keys)
+        desk.redraw()
         if not join(app, stream, desk, tty=tty, stdin=stdin, keys=sequence):
             raise Failure("read escape sequence")
         wait_readable(desk, waiting.fileno())

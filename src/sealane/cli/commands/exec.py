@@ -49,8 +49,8 @@ def _body(app: App, args: Args, *, stdin: bool, attach: bool) -> JsonObject:
         "User": args.text("user"),
         "WorkingDir": args.text("workdir"),
     }
-    if args.text("detach-keys"):
-        body["DetachKeys"] = args.text("detach-keys")
+    if app.detach_keys(args):
+        body["DetachKeys"] = app.detach_keys(args)
     if args.flag("tty"):
         from sealane.cli.terminal import size
 
@@ -67,7 +67,7 @@ def _attached(app: App, args: Args, exec_id: str, start: JsonObject, *, stdin: b
 
     tty = args.flag("tty")
     try:
-        keys = parse_keys(args.text("detach-keys"))
+        keys = parse_keys(app.detach_keys(args))
     except ValueError as error:
         raise Failure(str(error), 125) from None
     with SignalPipe(caught_signals(tty=tty, forward=False)) as pipe:

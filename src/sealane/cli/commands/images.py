@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from sealane.cli.grammar import Command, switch
-from sealane.cli.output import Listing, filter_option, format_option, parse_filters, short_id
+from sealane.cli.output import Listing, filter_option, format_option, parse_filters, short_id, wanted_format
 from sealane.cli.units import human_duration, human_size, local_stamp
 from sealane.client.engine import filters_query
 
@@ -25,7 +25,7 @@ def run(app: App, args: Args) -> int:
     filters = parse_filters(args.many("filter"))
     if args.operands:
         filters.setdefault("reference", []).append(args.operands[0])
-    form = args.text("format")
+    form = wanted_format(app, args, "imagesFormat")
     digests = args.flag("digests")
     images = app.engine.get("/images/json", {"all": args.flag("all"), "filters": filters_query(filters)})
     rows = [row for image in images for row in image_rows(image, digests=digests or ".Digest" in form)]

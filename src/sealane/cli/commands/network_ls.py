@@ -11,6 +11,7 @@ from sealane.cli.output import (
     labels_text,
     parse_filters,
     short_id,
+    wanted_format,
 )
 from sealane.client.engine import filters_query
 
@@ -29,7 +30,7 @@ def run(app: App, args: Args) -> int:
         for network in networks:
             app.say(network["Id"] if whole else short_id(network["Id"]))
         return 0
-    app.write(listing(whole=whole).show(networks, args.text("format")))
+    app.write(listing(whole=whole).show(networks, wanted_format(app, args, "networksFormat")))
     return 0
 
 

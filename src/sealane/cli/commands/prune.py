@@ -9,14 +9,20 @@ from sealane.cli.grammar import Command, switch
 from sealane.cli.output import filter_option, parse_filters
 from sealane.cli.units import human_size
 from sealane.client.engine import filters_query
+from sealane.client.errors import ApiError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Final
 
     from sealane.cli.app import App
     from sealane.cli.grammar import Args, Option
     from sealane.client.types import JsonObject
+
+
+_MISSING: Final = 404
+_NOT_SERVED: Final = 501
 
 
 def _confirmed(app: App, args: Args, warning: str) -> bool:
@@ -39,7 +45,7 @@ def _names(field: str) -> Callable[[JsonObject], str]:
 
 
 #: What is pruned: path, heading, how the report reads.
-_KINDS: dict[str, tuple[str, str, Callable[[JsonObject], str]]] = {
+_KINDS: Final[dict[str, tuple[str, str, Callable[[JsonObject], str]]]] = {
     "container": ("/containers/prune", "Deleted Containers:", _names("ContainersDeleted")),
     "network": ("/networks/prune", "Deleted Networks:", _names("NetworksDeleted")),
     "volume": ("/volumes/prune", "Deleted Volumes:", _names("VolumesDeleted")),
@@ -59,6 +65,8 @@ def _of_kind(kind: str, warning: str, more_warning: str = "") -> Callable[[App, 
     def run(app: App, args: Args) -> int:
         filters = parse_filters(args.many("filter"))
         everything = kind in ("image", "volume") and args.flag("all")
+        if everything and kind == "volume" and "all" in filters:
+            raise Failure("conflicting options: cannot specify both --all and --filter all=1")
         if not _confirmed(app, args, more_warning if everything else warning):
             return 0
         if kind == "image":
@@ -88,8 +96,23 @@ def _system(app: App, args: Args) -> int:
         text, reclaimed = _prune(app, kind, filters)
         app.write(text)
         won += reclaimed
+    won += _prune_build_cache(app, args)
     app.say(f"Total reclaimed space: {human_size(won)}")
     return 0
+
+
+def _prune_build_cache(app: App, args: Args) -> int:
+    """Bytes won; an engine that builds nothing has no such path."""
+    filters = parse_filters(args.many("filter"))
+    try:
+        report = app.engine.post("/build/prune", {"all": args.flag("all"), "filters": filters_query(filters)})
+    except ApiError as error:
+        if error.status in (_MISSING, _NOT_SERVED):
+            return 0
+        raise
+    removed = _names("CachesDeleted")(report)
+    app.write(f"Deleted build cache objects:\n{removed}\n" if removed else "")
+    return int(report.get("SpaceReclaimed") or 0)
 
 
 def _system_warning(args: Args) -> str:
@@ -99,7 +122,12 @@ def _system_warning(args: Args) -> str:
     lines.append(
         "all images without at least one container associated to them" if args.flag("all") else "all dangling images"
     )
-    return "This will remove:\n" + "".join(f"  - {line}\n" for line in lines)
+    lines.append("all build cache" if args.flag("all") else "unused build cache")
+    warning = "This will remove:\n" + "".join(f"  - {line}\n" for line in lines)
+    if args.many("filter"):
+        items = sorted(args.many("filter"))
+        warning += "\n  Items to be pruned will be filtered with:\n" + "".join(f"  - {item}\n" for item in items)
+    return warning
 
 
 def _options(*more: Option) -> tuple[Option, ...]:

@@ -13,6 +13,7 @@ from sealane.cli.output import (
     labels_text,
     parse_filters,
     short_id,
+    wanted_format,
 )
 from sealane.cli.ports_text import ports_text
 from sealane.cli.quoting import go_quote
@@ -39,8 +40,8 @@ _WORDS: Final = ("failed to parse template", "failed to execute template")
 
 
 def run(app: App, args: Args) -> int:
-    form = args.text("format")
-    sized = args.flag("size") or ".Size" in form or "json ." in form or form == "json"
+    form = wanted_format(app, args, "psFormat")
+    sized = args.flag("size") or ".Size" in form or "json ." in form
     last = args.number("last")
     limit = 1 if args.flag("latest") else last if last and last > 0 else None
     query = {

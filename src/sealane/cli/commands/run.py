@@ -85,7 +85,7 @@ def start_code(message: str) -> int:
 def _attached(app: App, args: Args, container: str, streams: tuple[str, ...], desk: SignalDesk) -> int:
     from sealane.cli.attachment import join, wait_readable
 
-    stream = attach(app, container, streams, args.text("detach-keys"))
+    stream = attach(app, container, streams, app.detach_keys(args))
     waiting = app.engine.call("POST", path("containers", container, "wait"), {"condition": _condition(args)})
     finished = join(
         app,
@@ -93,7 +93,7 @@ def _attached(app: App, args: Args, container: str, streams: tuple[str, ...], de
         desk,
         tty=args.flag("tty"),
         stdin="stdin" in streams,
-        keys=_keys(args),
+        keys=_keys(app, args),
         started=lambda: start(app, container),
     )
     if not finished:
@@ -106,11 +106,11 @@ def _condition(args: Args) -> str:
     return "removed" if args.flag("rm") else "next-exit"
 
 
-def _keys(args: Args) -> bytes:
+def _keys(app: App, args: Args) -> bytes:
     from sealane.cli.keys import parse_keys
 
     try:
-        return parse_keys(args.text("detach-keys"))
+        return parse_keys(app.detach_keys(args))
     except ValueError as error:
         raise Failure(str(error), 125) from None
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 
 def run(app: App, args: Args) -> int:
+    if args.text("checkpoint") or args.text("checkpoint-dir"):
+        raise Failure("checkpoints are not supported")
     if args.flag("attach") or args.flag("interactive"):
         if len(args.operands) > 1:
             raise Failure("you cannot start and attach multiple containers at once")
@@ -44,14 +46,14 @@ def _start_attached(app: App, args: Args) -> int:
         app.complain("the input device is not a TTY")
         return 1
     try:
-        keys = parse_keys(args.text("detach-keys"))
+        keys = parse_keys(app.detach_keys(args))
     except ValueError as error:
         raise Failure(str(error)) from None
     streams = ("stdin", "stdout", "stderr") if stdin else ("stdout", "stderr")
     with SignalPipe(caught_signals(tty=tty, forward=not tty)) as pipe:
         resize_path = path("containers", container, "resize") if tty else ""
         desk = SignalDesk(app, pipe, resize_path=resize_path, forward_to="" if tty else container)
-        stream = attach(app, container, streams, args.text("detach-keys"))
+        stream = attach(app, container, streams, app.detach_keys(args))
         removed = bool(info["HostConfig"].get("AutoRemove"))
         waiting = app.engine.call(
             "POST", path("containers", container, "wait"), {"condition": "removed" if removed else "next-exit"}
@@ -74,6 +76,8 @@ START = Command(
     run,
     (
         switch("attach", "a", "Attach output, forward signals, and return the exit code"),
+        text("checkpoint", "", "Not supported", hidden=True),
+        text("checkpoint-dir", "", "Not supported", hidden=True),
         text("detach-keys", "", "Key sequence for detaching from the container"),
         switch("interactive", "i", "Attach standard input"),
     ),

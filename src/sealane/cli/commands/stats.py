@@ -13,6 +13,7 @@ from sealane.cli.failures import describe
 from sealane.cli.grammar import Command, switch
 from sealane.cli.output import Listing, format_option
 from sealane.cli.usage import usage_of
+from sealane.client import user_config
 from sealane.client.engine import path
 from sealane.errors import SealaneError
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from sealane.client.types import JsonObject
 
 _INTERVAL: Final = 0.5  # seconds between two drawings
-_CLEAR: Final = "\x1b[2J\x1b[H"
 
 
 class Reader:
@@ -60,10 +60,11 @@ class Reader:
 
 def run(app: App, args: Args) -> int:
     listing = _listing(whole=args.flag("no-trunc"))
+    form = args.text("format") or user_config.text(app.environ, "statsFormat")
     names = args.operands or _all_names(app, everything=args.flag("all"))
     follow = not args.flag("no-stream")
     if not follow:
-        return _once(app, args, listing, names)
+        return _once(app, form, listing, names)
     readers: dict[str, Reader] = {}
     while True:
         for name in names:
@@ -76,7 +77,7 @@ def run(app: App, args: Args) -> int:
             app.complain(problem)
             return 1
         shown = [reader for reader in readers.values() if not (reader.over and not args.operands)]
-        _draw(app, listing, shown, args.text("format"))
+        _draw(app, listing, shown, form)
         if args.operands and all(reader.over for reader in readers.values()):
             return 0
         time.sleep(_INTERVAL)
@@ -84,14 +85,14 @@ def run(app: App, args: Args) -> int:
             names = _all_names(app, everything=args.flag("all"))
 
 
-def _once(app: App, args: Args, listing: Listing, names: list[str]) -> int:
+def _once(app: App, form: str, listing: Listing, names: list[str]) -> int:
     readers = [Reader(app.new_engine(), name, follow=False) for name in names]
     for reader in readers:
         reader.thread.join()
     problems = [reader.problem for reader in readers if reader.problem]
     rows = [_row(reader) for reader in readers if reader.newest]
     if rows or not problems:
-        app.write(listing.show(rows, args.text("format")))
+        app.write(listing.show(rows, form))
     for problem in problems:
         app.complain(problem)
     return 1 if problems else 0
@@ -99,7 +100,8 @@ def _once(app: App, args: Args, listing: Listing, names: list[str]) -> int:
 
 def _draw(app: App, listing: Listing, readers: list[Reader], form: str) -> None:
     text = listing.show([_row(reader) for reader in readers], form)
-    app.write((_CLEAR if not form or form.startswith("table") else "") + text)
+    # Painted over what stands there: each line is cleared to its end, and then everything below.
+    app.write("\x1b[H" + "".join(f"{line}\x1b[K\n" for line in text.splitlines()) + "\x1b[J")
     sys.stdout.flush()
 
 

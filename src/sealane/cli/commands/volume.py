@@ -6,7 +6,15 @@ from sealane.cli.commands.network_ls import natural
 from sealane.cli.environment import labels, pairs
 from sealane.cli.failures import describe
 from sealane.cli.grammar import Command, many, switch, text
-from sealane.cli.output import Listing, filter_option, format_option, label_of, labels_text, parse_filters
+from sealane.cli.output import (
+    Listing,
+    filter_option,
+    format_option,
+    label_of,
+    labels_text,
+    parse_filters,
+    wanted_format,
+)
 from sealane.client.engine import filters_query, path
 from sealane.client.errors import ApiError
 
@@ -35,7 +43,7 @@ def _ls(app: App, args: Args) -> int:
         for volume in volumes:
             app.say(volume["Name"])
         return 0
-    app.write(listing().show(volumes, args.text("format")))
+    app.write(listing().show(volumes, wanted_format(app, args, "volumesFormat")))
     return 0
 
 
