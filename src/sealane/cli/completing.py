@@ -77,7 +77,7 @@ class _Table(click.Group):
 
 def _command(name: str, command: Command) -> click.Command:
     params: list[click.Parameter] = [_option(option) for option in command.options if not option.hidden]
-    params.append(_Operand(command.complete))
+    params.append(_Operand(command))
     settings = {"allow_interspersed_args": not command.passes_on, "ignore_unknown_options": True}
     return click.Command(name, params=params, help=command.help, context_settings=settings, add_help_option=False)
 
@@ -108,14 +108,20 @@ class _Value(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generi
 
 
 class _Operand(click.Argument):
-    """Operands of any number; completed with names of the kind that the command declares."""
+    """Operands of any number; completed with names of the kind that the command declares for the place."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, command: Command) -> None:
         super().__init__(["operands"], nargs=-1)
-        self._kind = kind
+        self._kinds = command.complete.split()
+        self._repeats = command.most is None and not command.passes_on
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        return _items(self._kind, incomplete) if self._kind else [CompletionItem(incomplete, type="file")]
+        place = len(ctx.params.get(self.name or "") or ())
+        if self._repeats:
+            place = min(place, len(self._kinds) - 1)
+        kind = self._kinds[place] if 0 <= place < len(self._kinds) else ""
+        found = _items(kind, incomplete) if kind else []
+        return found or [CompletionItem(incomplete, type="file")]
 
 
 def _items(kind: str, incomplete: str) -> list[CompletionItem]:

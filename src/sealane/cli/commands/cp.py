@@ -57,5 +57,5 @@ CP = Command(
     least=2,
     most=2,
     aliases=("container cp", "cp"),
-    complete="container",
+    complete="container container",
 )

@@ -84,7 +84,7 @@ CONNECT = Command(
     ),
     least=2,
     most=2,
-    complete="network",
+    complete="network container",
 )
 DISCONNECT = Command(
     "network disconnect",
@@ -94,7 +94,7 @@ DISCONNECT = Command(
     (switch("force", "f", "Also when the container does not answer"),),
     least=2,
     most=2,
-    complete="network",
+    complete="network container",
 )
 RM = Command(
     "network rm",
