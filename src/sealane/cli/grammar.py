@@ -170,9 +170,9 @@ class Command:
         error_code: int = 1,
         verbatim: bool = False,
     ) -> None:
-        """*passes_on*: the first operand ends the options. *most* None: no upper limit. *complete*: for
-        completion, what kind of name each operand is (container, running, image, network, volume); the last repeats. *error_code*: the exit code
-        when the engine refuses or cannot be reached. *verbatim*: every word is an operand, options too."""
+        """*passes_on*: the first operand ends the options. *most* None: no upper limit. *complete*: for completion, what
+        kind of name each operand is (container, running, image, network, volume); the last repeats. *error_code*: the
+        exit code when the engine refuses or cannot be reached. *verbatim*: every word is an operand, options too."""
         self.path = path
         self.operands = operands
         self.help = help
