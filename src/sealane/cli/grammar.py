@@ -170,8 +170,8 @@ class Command:
         error_code: int = 1,
         verbatim: bool = False,
     ) -> None:
-        """*passes_on*: the first operand ends the options. *most* None: no upper limit. *complete*: for completion, what
-        kind of name each operand is (container, running, image, network, volume); the last repeats. *error_code*: the
+        """*passes_on*: the first operand ends the options. *most* None: no upper limit. *complete*: what kind of name
+        each operand is (container, running, image, network, volume), for completion; the last repeats. *error_code*: the
         exit code when the engine refuses or cannot be reached. *verbatim*: every word is an operand, options too."""
         self.path = path
         self.operands = operands
