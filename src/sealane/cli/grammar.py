@@ -172,7 +172,7 @@ class Command:
     ) -> None:
         """*passes_on*: the first operand ends the options. *most* None: no upper limit. *complete*: what kind of name
         each operand is (container, running, image, network, volume), for completion; the last repeats. *error_code*:
-        the exit code when the engine refuses or cannot be reached. *verbatim*: every word is an operand, options too."""
+        the exit code when the engine refuses or cannot be reached. *verbatim*: all words are operands."""
         self.path = path
         self.operands = operands
         self.help = help
