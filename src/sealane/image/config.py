@@ -6,7 +6,7 @@ import datetime
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -19,22 +19,42 @@ _LAYERS_MAX: Final = 500
 _TIME: Final = re.compile(r"^(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)$")
 
 
+#: Go's int64.
+_Int = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+_Set = dict[str, dict[str, str] | None]
+
+
 class _Health(msgspec.Struct, rename="pascal"):
     test: list[str] | None = None
-    interval: int = 0
-    timeout: int = 0
-    start_period: int = 0
-    start_interval: int = 0
-    retries: int = 0
+    interval: _Int | None = None
+    timeout: _Int | None = None
+    start_period: _Int | None = None
+    start_interval: _Int | None = None
+    retries: _Int | None = None
 
 
 class _Settings(msgspec.Struct, rename="pascal"):
+    """More than the engine uses: clients are shown all of it, and must be able to read it."""
+
+    hostname: str | None = None
+    domainname: str | None = None
+    image: str | None = None
+    mac_address: str | None = None
+    attach_stdin: bool | None = None
+    attach_stdout: bool | None = None
+    attach_stderr: bool | None = None
+    tty: bool | None = None
+    open_stdin: bool | None = None
+    stdin_once: bool | None = None
+    args_escaped: bool | None = None
+    network_disabled: bool | None = None
+    stop_timeout: _Int | None = None
     user: str | None = None
-    exposed_ports: dict[str, Any] | None = None
+    exposed_ports: _Set | None = None
     env: list[str] | None = None
     entrypoint: list[str] | str | None = None
     cmd: list[str] | str | None = None
-    volumes: dict[str, Any] | None = None
+    volumes: _Set | None = None
     working_dir: str | None = None
     labels: dict[str, str] | None = None
     stop_signal: str | None = None
@@ -62,9 +82,16 @@ class _Blob(msgspec.Struct):
     variant: str | None = None
     created: str | None = None
     author: str | None = None
+    comment: str | None = None
+    docker_version: str | None = None
     config: _Settings | None = None
+    container_config: _Settings | None = None
     rootfs: _RootFs | None = None
     history: list[_History] | None = None
+
+
+_FIRST: Final = datetime.datetime(1, 1, 1, tzinfo=datetime.UTC)
+_LAST: Final = datetime.datetime(9999, 12, 31, 23, 59, 59, tzinfo=datetime.UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +141,7 @@ class ImageConfig:
 
 
 def parse_time(text: str | None) -> int:
-    """RFC 3339 to nanoseconds since the epoch; 0 for a missing or unreadable one."""
+    """RFC 3339 to nanoseconds since the epoch; 0 for a missing or unreadable one, or one that is no date in UTC."""
     found = _TIME.fullmatch(text or "")
     if found is None:
         return 0
@@ -122,13 +149,16 @@ def parse_time(text: str | None) -> int:
         moment = datetime.datetime.fromisoformat(found[1] + ("+00:00" if found[3] in "zZ" else found[3]))
     except ValueError:
         return 0
+    if not _FIRST <= moment <= _LAST:
+        return 0
     return int(moment.timestamp()) * 1_000_000_000 + int((found[2] or "0")[:9].ljust(9, "0"))
 
 
 def format_time(moment_ns: int) -> str:
     """Nanoseconds since the epoch to RFC 3339 in UTC."""
     seconds, fraction = divmod(moment_ns, 1_000_000_000)
-    return f"{datetime.datetime.fromtimestamp(seconds, datetime.UTC):%Y-%m-%dT%H:%M:%S}.{fraction:09d}Z"
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC).replace(tzinfo=None)
+    return f"{moment.isoformat()}.{fraction:09d}Z"  # strftime does not pad years
 
 
 def parse_config(raw: bytes) -> ImageConfig:
@@ -138,6 +168,8 @@ def parse_config(raw: bytes) -> ImageConfig:
         diff_ids = tuple(parse_digest(item) for item in (blob.rootfs or _RootFs()).diff_ids or ())
     except UNREADABLE as error:
         raise InvalidArgument(f"invalid image configuration: {error}") from error
+    if b"\\u0000" in raw:  # JSON has no other way to write it
+        _refuse_nul([msgspec.to_builtins(part) for part in (blob.config, blob.container_config)])
     if len(diff_ids) > _LAYERS_MAX:
         raise InvalidArgument(
             f"invalid image configuration: {len(diff_ids)} layers; at most {_LAYERS_MAX} are possible"
@@ -170,6 +202,17 @@ def parse_config(raw: bytes) -> ImageConfig:
     )
 
 
+def _refuse_nul(value: Any) -> None:
+    """No name, path or word of a process can hold a NUL."""
+    if isinstance(value, dict):
+        _refuse_nul([*value, *value.values()])
+    elif isinstance(value, list):
+        for item in value:
+            _refuse_nul(item)
+    elif isinstance(value, str) and "\0" in value:
+        raise InvalidArgument("invalid image configuration: a setting contains a NUL character")
+
+
 def _words(value: list[str] | str | None) -> tuple[str, ...] | None:
     if value is None:
         return None
@@ -179,6 +222,5 @@ def _words(value: list[str] | str | None) -> tuple[str, ...] | None:
 def _health(found: _Health | None) -> ImageHealth | None:
     if found is None or not found.test:
         return None
-    return ImageHealth(
-        tuple(found.test), found.interval, found.timeout, found.start_period, found.start_interval, found.retries
-    )
+    numbers = (found.interval, found.timeout, found.start_period, found.start_interval, found.retries)
+    return ImageHealth(tuple(found.test), *(number or 0 for number in numbers))

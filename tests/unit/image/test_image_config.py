@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sealane.errors import InvalidArgument
-from sealane.image.config import format_time, parse_config, parse_time
+from sealane.image.config import ImageConfig, format_time, parse_config, parse_time
 
 
 @pytest.mark.parametrize(
@@ -22,10 +25,17 @@ from sealane.image.config import format_time, parse_config, parse_time
         ("", 0),
         (None, 0),
         ("2020-13-40T00:00:00Z", 0),
+        ("9999-12-31T23:59:59-23:00", 0),
+        ("0001-01-01T00:00:00+23:00", 0),
     ],
 )
 def test_times(text: str | None, wanted: int) -> None:
     assert parse_time(text) == wanted
+
+
+@given(st.datetimes(timezones=st.timezones()).map(lambda moment: moment.isoformat()))
+def test_every_time_can_be_written_again(text: str) -> None:
+    assert parse_time(format_time(parse_time(text))) == parse_time(text)
 
 
 def test_times_come_back() -> None:
@@ -68,7 +78,11 @@ def test_everything_that_containers_inherit() -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"[]", b"{", b'{"config": {"Env": "x"}}', b'{"rootfs": {"diff_ids": ["sha256:../../x"]}}', b"\xff\xfe",
+    [b"", b"[]", b"{", b'{"config": {"Env": "x"}}', b'{"config": {"Tty": "yes"}}',
+     b'{"config": {"Healthcheck": {"Test": ["CMD"], "Interval": 9223372036854775808}}}',
+     b'{"config": {"Env": ["A=\\u0000"]}}', b'{"container_config": {"Labels": {"\\u0000": ""}}}',
+     b'{"container_config": {"Cmd": 5}}', b'{"comment": []}',
+     b'{"rootfs": {"diff_ids": ["sha256:../../x"]}}', b"\xff\xfe",
      json.dumps({"rootfs": {"diff_ids": ["sha256:" + "0" * 64] * 501}}).encode(),
      pytest.param(b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", id="deep"),
      pytest.param(b'{"config": {"Volumes": {"v": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}}", id="deep volume")],
@@ -76,3 +90,20 @@ def test_everything_that_containers_inherit() -> None:
 def test_what_is_no_configuration(raw: bytes) -> None:
     with pytest.raises(InvalidArgument):
         parse_config(raw)
+
+
+_NULLS = st.fixed_dictionaries(
+    {},
+    optional={
+        name: st.none()
+        for name in ("Env", "Cmd", "Entrypoint", "ExposedPorts", "Volumes", "Labels", "OnBuild", "Shell", "Healthcheck",
+                     "User", "WorkingDir", "StopSignal", "Hostname", "Tty", "StopTimeout", "ArgsEscaped")
+    },
+)  # fmt: skip
+
+
+@given(_NULLS)
+def test_null_is_nothing(settings: dict[str, None]) -> None:
+    raw = json.dumps({"config": settings, "created": None, "os": None, "rootfs": None, "history": None}).encode()
+
+    assert replace(parse_config(raw), raw=b"") == ImageConfig(raw=b"")

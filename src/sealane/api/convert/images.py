@@ -12,18 +12,31 @@ from sealane.api.schema import image as wire
 from sealane.api.schema.decode import decode
 from sealane.api.versions import ApiVersion
 from sealane.engine.model import RemovedImage
+from sealane.errors import InvalidArgument
 
 _ONE_SIZE: Final = ApiVersion(1, 44)
+#: The years 1 to 9999.
+_FIRST_NS: Final = -62_135_596_800 * 1_000_000_000
+_END_NS: Final = 253_402_300_800 * 1_000_000_000
 
 
 def blob_of(image: Image) -> wire.ImageBlob:
-    """The image's configuration as it lies in the store."""
-    return decode(image.config.raw, wire.ImageBlob)
+    """The image's configuration as it lies in the store. One that Docker's types do not fit is shown as an empty one:
+    an image must not keep the others from being listed."""
+    try:
+        return decode(image.config.raw, wire.ImageBlob)
+    except InvalidArgument:
+        return wire.ImageBlob()
 
 
 def created_ns(image: Image) -> int:
     """When the image was made, in nanoseconds; 0 when it does not say."""
-    return parse_stamp(blob_of(image).created) or 0
+    return _moment(blob_of(image).created)
+
+
+def _moment(text: str) -> int:
+    found = parse_stamp(text) or 0
+    return found if _FIRST_NS <= found < _END_NS else 0  # a zone can lead out of the years that there are
 
 
 def summary(image: Image, version: ApiVersion, containers: int = -1) -> wire.ImageSummary:
@@ -44,7 +57,7 @@ def summary(image: Image, version: ApiVersion, containers: int = -1) -> wire.Ima
 def inspected(image: Image, version: ApiVersion) -> wire.Image:
     """``GET /images/{name}/json``. ContainerConfig is sent at every version: docker-compose 1.29 cannot do without."""
     blob = blob_of(image)
-    moment = parse_stamp(blob.created)
+    moment = _moment(blob.created)
     return wire.Image(
         Id=image.id,
         RepoTags=list(image.tags),
