@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 _NAME: Final = "conmon"
+_HIGHEST_PID: Final = 1 << 22
 
 
 class Conmon:
@@ -79,6 +81,33 @@ class Conmon:
         self._let_go()
         if self._process is not None and self._process.returncode is None:
             self._process.returncode = 0  # it is meant to go on: no warning about a child that was left
+
+
+def kill_conmon(pid: int, identifier: str) -> None:
+    """Kill the conmon of *identifier*, if *pid* still is it, and wait until it has gone. Blocking."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except OSError:
+        return
+    try:
+        if _is_conmon(pid, identifier):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            gone = select.poll()
+            gone.register(pidfd, select.POLLIN)
+            gone.poll()
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(pidfd)
+
+
+def read_pid(path: Path) -> int:
+    """The pid in a file, 0 when there is none: the file may be absent, empty or cut off."""
+    try:
+        pid = int(path.read_text(encoding="ascii"))
+    except (FileNotFoundError, ValueError):
+        return 0
+    return pid if 0 < pid <= _HIGHEST_PID else 0
 
 
 def _is_conmon(pid: int, identifier: str) -> bool:

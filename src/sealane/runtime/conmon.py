@@ -31,7 +31,7 @@ import msgspec
 from sealane.errors import Internal, NotFound, SealaneError
 from sealane.linux import cgroups, process
 from sealane.runtime import teardown
-from sealane.runtime.child import Conmon
+from sealane.runtime.child import Conmon, read_pid
 from sealane.runtime.failures import start_error
 from sealane.runtime.launch import ExecLaunch, Launch, Programs, create_command, exec_command
 from sealane.runtime.oci import OciRuntime
@@ -44,7 +44,6 @@ CONMON: Final = Path("/usr/bin/conmon")
 #: What wait gives when the exit code is lost: conmon was killed.
 LOST: Final = 255
 _GO: Final = b"\0"
-_HIGHEST_PID: Final = 1 << 22
 #: What conmon and the runtime make in a bundle. runc writes .pid first, and refuses to start where one is left.
 _VOLATILE: Final = ("conmon.pid", "pid", ".pid", "attach", "ctl", "winsz", "oom")
 #: conmon makes its terminal socket in TMPDIR and cuts a longer path off (sun_path is 108 bytes).
@@ -70,8 +69,11 @@ class Ended:
 class ExecProcess:
     """A running exec. ``streams`` is None when it was not attached."""
 
-    def __init__(self, pid: int, streams: Attached | None, folder: Path, reports: ReportPipe) -> None:
+    def __init__(
+        self, pid: int, conmon: Conmon, streams: Attached | None, folder: Path, reports: ReportPipe
+    ) -> None:
         self.pid = pid
+        self._conmon = conmon
         self._streams = streams
         self._folder = folder
         self._reports = reports
@@ -94,6 +96,12 @@ class ExecProcess:
                 self._reports.close()
                 shutil.rmtree(self._folder, ignore_errors=True)
         return self._code
+
+    def kill(self) -> None:
+        """Kill the process; nothing happens when it has ended."""
+        # conmon reaps it, so the number is not another's while it is conmon's child
+        if self.pid in process.children(self._conmon.pid):
+            process.kill(self.pid, signal.SIGKILL)
 
     async def resize(self, height: int, width: int) -> None:
         resize(self._folder, height, width)
@@ -229,7 +237,7 @@ class Monitor:
     def pid(self, identifier: str) -> int:
         """The container's first process as the host numbers it. Raises ProcessLookupError when it has ended."""
         conmon = self._found(identifier)
-        pid = _read_pid(self.bundle(identifier) / "pid")
+        pid = read_pid(self.bundle(identifier) / "pid")
         if conmon is None or conmon.ended.is_set() or pid not in process.children(conmon.pid):
             raise ProcessLookupError(f"container {identifier} has no process")
         return pid
@@ -290,7 +298,7 @@ class Monitor:
         """Its conmon, also one that an earlier engine has started."""
         known = self._conmons.get(identifier)
         if known is None:
-            pid = _read_pid(self.bundle(identifier) / "conmon.pid")
+            pid = read_pid(self.bundle(identifier) / "conmon.pid")
             known = Conmon.find(pid, identifier) if pid else None
             if known is not None:
                 self._conmons[identifier] = known
@@ -336,22 +344,13 @@ class Monitor:
                 await streams.close()
             await asyncio.shield(_give_up(conmon, folder))
             raise
-        return ExecProcess(report.data, streams, folder, reports)
+        return ExecProcess(report.data, conmon, streams, folder, reports)
 
     def close(self) -> None:
         """Stop watching; everything that runs goes on running."""
         for conmon in self._conmons.values():
             conmon.close()
         self._conmons.clear()
-
-
-def _read_pid(path: Path) -> int:
-    """The pid in a file, 0 when there is none: the file may be absent, empty or cut off."""
-    try:
-        pid = int(path.read_text(encoding="ascii"))
-    except (FileNotFoundError, ValueError):
-        return 0
-    return pid if 0 < pid <= _HIGHEST_PID else 0
 
 
 class _AttachPipes:

@@ -9,21 +9,27 @@ from pathlib import Path
 
 from sealane.linux import cgroups, mounts
 from sealane.runtime import rootfs, teardown
+from sealane.runtime.child import kill_conmon, read_pid
 
 
 def end_containers(run_dir: Path, keep: Collection[str]) -> None:
     """End every container below *run_dir* but *keep*: processes, groups, the runtime's state and the bundle.
 
-    By their groups: whatever became of conmon, the container's processes are there.
+    By their groups: whatever became of conmon, the container's processes are there. conmon goes first, so that it does
+    not write down an end that nobody will ask for.
     """
     where = cgroups.layout()
     for bundle in (run_dir / "containers").iterdir():
         if bundle.name in keep:
             continue
+        kill_conmon(read_pid(bundle / "conmon.pid"), bundle.name)
         path = teardown.cgroup_path(bundle)
         if path:
             teardown.kill_all(where, path)
             teardown.remove(where, path, run_dir / "oci" / bundle.name)
+        exits = run_dir / "exits"
+        for ended in (exits / bundle.name, *exits.glob(f"{bundle.name}.*")):
+            ended.unlink(missing_ok=True)
         shutil.rmtree(bundle, ignore_errors=True)
 
 

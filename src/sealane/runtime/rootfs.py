@@ -58,7 +58,7 @@ def _unmount_all(target: Path) -> None:
         try:
             umount(target, lazy=True)
         except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.ENOENT):
+            if error.errno not in (errno.EINVAL, errno.ENOENT, errno.ENOTDIR):
                 raise
             return
 

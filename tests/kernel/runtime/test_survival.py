@@ -16,6 +16,7 @@ import sealane
 from kernel.runtime.lab import RuntimeLab, read_until, until
 from sealane.linux import process
 from sealane.runtime.conmon import LOST
+from sealane.runtime.leftovers import end_containers
 from sealane.runtime.spec import oci_config
 
 SOURCE = Path(sealane.__file__).parents[1]
@@ -113,6 +114,23 @@ def test_conmon_died_too(lab: RuntimeLab) -> None:
         assert not lab.monitor.running("c1")
         assert await lab.monitor.wait_exit("c1") == LOST
         assert not process.exists(pid)
+
+    lab.run(story())
+
+
+def test_containers_that_no_record_knows(lab: RuntimeLab) -> None:
+    """The engine died before it wrote down that they run: the next one ends them."""
+
+    async def story() -> None:
+        pids = [await engine_dies(lab, "sleep", "1000", start=False)]
+        await lab.start("c2", "sleep", "1000")
+        pids.append(lab.monitor.pid("c1"))
+        await asyncio.to_thread(end_containers, lab.run_dir, {"c2"})
+        await until(lambda: not any(process.exists(pid) for pid in pids), "they are gone")
+        assert lab.monitor.running("c2")
+        assert os.listdir(lab.run_dir / "containers") == ["c2"]
+        assert os.listdir(lab.run_dir / "oci") == ["c2"]
+        assert os.listdir(lab.run_dir / "exits") == []
 
     lab.run(story())
 
