@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 from sealane.cli.failures import Failure, describe
 from sealane.client.errors import ApiError, Unreachable
+from sealane.client.jsons import dumps, pretty
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,9 +40,9 @@ def inspect(app: App, names: list[str], fetch: Callable[[str], Json], form: str)
 def _render(found: list[Json], form: str) -> tuple[str, str]:
     """(what to print, what is wrong with the template)"""
     if not form:
-        return json.dumps(found, indent=4, ensure_ascii=False) + "\n", ""
+        return pretty(found) + "\n", ""
     if form == "json":
-        return json.dumps(found, separators=(",", ":"), ensure_ascii=False) + "\n", ""
+        return dumps(found, ascii=False) + "\n", ""
     from sealane.cli.go_values import GoStruct, TemplateError
     from sealane.cli.template import compile as compile_template
 

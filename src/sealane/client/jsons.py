@@ -35,21 +35,36 @@ def loads(text: str | bytes) -> Json:
     """Decode one value. Raises ValueError."""
     if isinstance(text, bytes):
         text = text.decode()
-    text = text.strip(_WHITE)
+    bare = text.strip(_WHITE)
     try:
-        value, end = _json.make_scanner(_Rules)(text, 0)  # type: ignore[arg-type]  # asks for attributes only
-    except (StopIteration, TypeError, AttributeError):
+        value, end = _json.make_scanner(_Rules)(bare, 0)  # type: ignore[arg-type]  # asks for attributes only
+    except (StopIteration, TypeError, AttributeError, ValueError):
         return _slow_loads(text)
-    return value if end == len(text) else _slow_loads(text)
+    return value if end == len(bare) else _slow_loads(text)
 
 
-def dumps(value: Json) -> str:
-    """Encode one value as compact JSON in ASCII. Raises TypeError for what JSON cannot hold."""
+def dumps(value: Json, *, ascii: bool = True) -> str:
+    """Encode one value as compact JSON, other letters than ASCII escaped or as they are.
+
+    Raises TypeError for what JSON cannot hold.
+    """
+    quote = _json.encode_basestring_ascii if ascii else _json.encode_basestring
     try:
-        encode = _json.make_encoder(None, _refuse, _json.encode_basestring_ascii, None, ":", ",", False, False, True)
+        encode = _json.make_encoder(None, _refuse, quote, None, ":", ",", False, False, True)
     except TypeError:  # a Python whose encoder takes other arguments
-        return _slow_dumps(value)
+        return _slow_dumps(value, ascii)
     return "".join(encode(value, 0))
+
+
+def pretty(value: Json, margin: str = "") -> str:
+    """Encode over several lines, indented by four blanks as ``inspect`` shows it; letters stay as they are."""
+    inner = margin + "    "
+    if isinstance(value, dict) and value:
+        items = [f"{inner}{_json.encode_basestring(key)}: {pretty(item, inner)}" for key, item in value.items()]
+        return "{\n" + ",\n".join(items) + f"\n{margin}}}"
+    if isinstance(value, list) and value:
+        return "[\n" + ",\n".join(inner + pretty(item, inner) for item in value) + f"\n{margin}]"
+    return dumps(value, ascii=False)
 
 
 def _refuse(value: object) -> object:
@@ -63,7 +78,7 @@ def _slow_loads(text: str) -> Json:
     return json.loads(text)
 
 
-def _slow_dumps(value: Json) -> str:
+def _slow_dumps(value: Json, ascii: bool) -> str:
     import json
 
-    return json.dumps(value, separators=(",", ":"))
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=ascii)
