@@ -10,9 +10,10 @@ from typing import Protocol
 from sealane.engine.container import Container
 from sealane.engine.events import Events
 from sealane.engine.model import RemovedImage
+from sealane.errors import NotFound
 from sealane.image.image import HistoryLine, Image, ImageUse, Removed
 from sealane.image.reference import parse_reference
-from sealane.image.registry.pull import Progress, Puller
+from sealane.image.registry.pull import Progress, Puller, PullResult
 from sealane.image.store import ImageStore
 from sealane.values import ImageId
 
@@ -75,8 +76,7 @@ class Images:
 
         async def work() -> None:
             try:
-                for ref in await self._wanted(name, tag, credentials):
-                    await self._pull_one(ref, platform, credentials, queue.put_nowait)
+                await self._pull(name, tag, platform, credentials, queue.put_nowait)
             finally:
                 queue.put_nowait(None)
 
@@ -89,20 +89,29 @@ class Images:
             task.cancel()
             await asyncio.wait([task])
 
-    async def _wanted(self, name: str, tag: str, credentials: Credentials | None) -> list[str]:
+    async def _pull(
+        self, name: str, tag: str, platform: str, credentials: Credentials | None, report: Callable[[Progress], None]
+    ) -> None:
         parsed = parse_reference(name, default_tag=False)
         if tag or parsed.digest is not None or parsed.tag is not None:
-            return [name]
-        return [f"{name}:{found}" for found in await self._puller.tags(name, credentials=credentials)]
+            result = await self._pull_one(name, platform, credentials, report)
+            report(Progress("", f"Status: {result.status}"))
+            return
+        tags = await self._puller.tags(name, credentials=credentials)
+        if not tags:
+            raise NotFound(f"No tags available in remote repository {parsed.familiar_repository}")
+        results = [await self._pull_one(f"{name}:{found}", platform, credentials, report) for found in tags]
+        what = "Downloaded newer image for" if any(result.newer for result in results) else "Image is up to date for"
+        report(Progress("", f"Status: {what} {parsed.familiar_repository}"))
 
     async def _pull_one(
         self, ref: str, platform: str, credentials: Credentials | None, report: Callable[[Progress], None]
-    ) -> None:
+    ) -> PullResult:
         result = await self._puller.pull(ref, platform=platform, credentials=credentials, progress=report)
         report(Progress("", f"Digest: {result.digest}"))
-        report(Progress("", f"Status: {result.status}"))
         name = parse_reference(ref)
         self._events.emit("image", "pull", name.familiar(), {"name": name.familiar_repository})
+        return result
 
     async def load(self, body: AsyncIterator[bytes]) -> AsyncIterator[str]:
         """Load every image of an archive; yields Docker's lines."""
@@ -114,17 +123,17 @@ class Images:
                 self._events.emit("image", "load", image.id, {"name": image.id})
 
     def save(self, references: Sequence[str]) -> AsyncIterator[bytes]:
-        """One archive of several images. Raises NotFound at once."""
-        for reference in references:
-            image = self._store.get(reference)
-            self._events.emit("image", "save", image.id, {"name": image.id})
-        return self._store.save(references)
+        """One archive of several images; a repository without a tag is all its tags. Raises NotFound at once."""
+        wanted = self._store.wanted(references)
+        for item in wanted:
+            self._events.emit("image", "save", item.image.id, {"name": item.image.id})
+        return self._store.save(wanted)
 
     async def import_(
-        self, body: AsyncIterator[bytes], reference: str, changes: Sequence[str], message: str
+        self, body: AsyncIterator[bytes], reference: str, changes: Sequence[str], message: str, platform: str
     ) -> ImageId:
         """An image of one layer from a root filesystem's archive."""
-        image = await self._store.import_(body, reference, changes, message)
+        image = await self._store.import_(body, reference, changes, message, platform)
         self._events.emit("image", "import", image, {"name": reference or image})
         return image
 

@@ -70,18 +70,23 @@ class BaseStore:
     def find(self, name: Reference) -> ImageId | None:
         return self._catalogue.named(name)
 
+    def tagged(self, repository: Reference) -> list[Reference]:
+        """Every tag of a repository that an image has here."""
+        return self._catalogue.tags(repository)
+
     def repo_digest(self, name: Reference) -> str:
         return self._catalogue.digest(name)
 
     # names
 
-    def tag(self, source: str, target: str) -> ImageId:
+    def give_name(self, source: str, target: str, now_ns: int) -> ImageId:
         """Give an image another name. Raises NotFound, InvalidArgument."""
         image, _ = self._catalogue.resolve(source)
         name = parse_reference(target)
         if name.digest is not None:
             raise InvalidArgument("refusing to create a tag with a digest reference")
         self._catalogue.put_names([name], image)
+        self._catalogue.tagged(image, now_ns)
         return image
 
     def name(self, image: ImageId, names: Sequence[Reference], digest: str = "") -> None:

@@ -38,6 +38,7 @@ class RefStore(Protocol):
 class _Record(msgspec.Struct):
     parent: str | None = None
     hidden: bool = False
+    tagged_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ class Known:
     config: ImageConfig
     layers: tuple[Layer, ...]
     parent: ImageId | None
-    hidden: bool
+    hidden: bool = False
+    tagged_ns: int = 0
 
 
 class Catalogue:
@@ -79,7 +81,7 @@ class Catalogue:
             self._blind = True
             return
         parent = ImageId(record.parent) if record.parent is not None else None
-        self._images[image] = Known(config, layers, parent, record.hidden)
+        self._images[image] = Known(config, layers, parent, record.hidden, record.tagged_ns)
 
     # asking
 
@@ -105,6 +107,11 @@ class Catalogue:
         found = self._names.get(name)
         return found[0] if found is not None else None
 
+    def tags(self, repository: Reference) -> list[Reference]:
+        """Every tag of a repository."""
+        same = [name for name in self._names if name.repository == repository.repository and name.digest is None]
+        return sorted(same, key=str)
+
     def digest(self, name: Reference) -> str:
         """The digest of the manifest that *name* was pulled with, or ""."""
         return self._names[name][1] if name in self._names else ""
@@ -125,6 +132,7 @@ class Catalogue:
             parent=known.parent,
             layers=known.layers,
             created_ns=known.config.created_ns,
+            tagged_ns=known.tagged_ns,
         )
 
     def resolve(self, text: str) -> tuple[ImageId, Reference | None]:
@@ -161,7 +169,7 @@ class Catalogue:
             self._blobs.put(config.raw)
         if image not in self:
             self._write(image, _Record(parent))
-            self._images[image] = Known(config, tuple(layers), parent, hidden=False)
+            self._images[image] = Known(config, tuple(layers), parent)
         return image
 
     def _write(self, image: ImageId, record: _Record) -> None:
@@ -177,9 +185,15 @@ class Catalogue:
 
     def hide(self, image: ImageId) -> None:
         """Out of sight, but the layers stay until `forget`."""
-        known = self.known(image)
-        self._write(image, _Record(known.parent, hidden=True))
-        self._images[image] = replace(known, hidden=True)
+        self._change(image, replace(self.known(image), hidden=True))
+
+    def tagged(self, image: ImageId, moment_ns: int) -> None:
+        """Note when it got a name."""
+        self._change(image, replace(self.known(image), tagged_ns=moment_ns))
+
+    def _change(self, image: ImageId, known: Known) -> None:
+        self._write(image, _Record(known.parent, known.hidden, known.tagged_ns))
+        self._images[image] = known
 
     def forget(self, image: ImageId) -> None:
         """The image is no more; its names must be gone. Its blobs and layers are garbage from now on."""

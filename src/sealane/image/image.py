@@ -13,7 +13,8 @@ from sealane.values import Digest, ImageId
 class Image:
     """A snapshot; later tagging does not change it. ``tags`` and ``repo_digests`` are familiar names (``centos:7``).
 
-    ``layers`` are lowest first; ``size`` is the sum of their files in bytes.
+    ``layers`` are lowest first; ``size`` is the sum of their files in bytes; ``tagged_ns`` is when somebody gave it a
+    name here, 0 for never.
     """
 
     id: ImageId
@@ -24,6 +25,7 @@ class Image:
     parent: ImageId | None
     layers: tuple[Layer, ...]
     created_ns: int
+    tagged_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

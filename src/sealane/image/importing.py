@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import msgspec
 
 from sealane.errors import Internal, InvalidArgument
 from sealane.image.base import BaseStore
-from sealane.image.changes import apply_changes
+from sealane.image.changes import Settings, apply_changes
 from sealane.image.config import format_time, parse_config
-from sealane.image.manifest import architecture
+from sealane.image.here import local_platform
+from sealane.image.layers import Layer
+from sealane.image.manifest import Platform, parse_platform
 from sealane.image.reference import parse_reference
 from sealane.image.threads import BodyReader, in_thread
 from sealane.values import ImageId
 
 
-async def import_image(
-    store: BaseStore, body: AsyncIterator[bytes], ref: str, changes: Sequence[str], message: str, now_ns: int
-) -> ImageId:
+@dataclass(frozen=True, slots=True)
+class Making:
+    """What is said about an image that is imported: Dockerfile *changes*, a comment, the platform ("": this one's)."""
+
+    changes: tuple[str, ...]
+    message: str
+    platform: str
+    now_ns: int
+
+
+async def import_image(store: BaseStore, body: AsyncIterator[bytes], ref: str, making: Making) -> ImageId:
     """Make an image of the tar archive *body*, plain or compressed, and call it *ref* unless that is "".
 
     Raises InvalidArgument for a bad name, change or archive, Internal when the disk is full; then nothing is left.
@@ -27,8 +37,10 @@ async def import_image(
     name = parse_reference(ref) if ref else None
     if name is not None and name.digest is not None:
         raise InvalidArgument("cannot import digest reference")
-    settings = apply_changes(changes)
-    message = message or "Imported from -"
+    settings = apply_changes(making.changes)
+    runs_on = parse_platform(making.platform, local_platform()) if making.platform else local_platform()
+    if runs_on.os != "linux":
+        raise InvalidArgument("operating system is not supported")
     reader = BodyReader(body)
     try:
         with store.lease() as lease:
@@ -42,20 +54,28 @@ async def import_image(
                 layer = await store.add_layer(staged, (), lease)
             finally:
                 store.layers.discard(staged)
-            created = format_time(now_ns)
-            blob = {
-                "architecture": architecture(platform.machine()) or platform.machine(),
-                "comment": message,
-                "config": settings,
-                "created": created,
-                "history": [{"created": created, "comment": message}],
-                "os": "linux",
-                "rootfs": {"type": "layers", "diff_ids": [layer.diff_id]},
-            }
-            image = store.add(parse_config(msgspec.json.encode(blob)), [layer])
+            image = store.add(parse_config(_blob(settings, making, runs_on, layer)), [layer])
     except OSError as error:
         await store.sweep()
         raise Internal(f"cannot import the image: {error.strerror or error}") from error
     if name is not None:
         store.name(image, [name])
     return image
+
+
+def _blob(settings: Settings, making: Making, runs_on: Platform, layer: Layer) -> bytes:
+    """The configuration of the new image."""
+    created = format_time(making.now_ns)
+    message = making.message or "Imported from -"
+    blob = {
+        "architecture": runs_on.architecture,
+        "comment": message,
+        "config": settings,
+        "created": created,
+        "history": [{"created": created, "comment": message}],
+        "os": runs_on.os,
+        "rootfs": {"type": "layers", "diff_ids": [layer.diff_id]},
+    }
+    if runs_on.variant:
+        blob["variant"] = runs_on.variant
+    return msgspec.json.encode(blob)

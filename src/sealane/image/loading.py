@@ -115,6 +115,8 @@ async def load_images(store: BaseStore, body: AsyncIterator[bytes], here: Platfo
             )
             for plan in _plans(archive, here):
                 config = parse_config(_small(plan.config, CONFIG_MAX))
+                if config.os not in ("", "linux"):
+                    raise InvalidArgument(f"cannot load {config.os} image on linux")
                 layers = await _layers(store, config, plan.layers, lease)
                 for line in _name(store, store.add(config, layers), plan.names):
                     yield line

@@ -19,16 +19,18 @@ gives back the very archive that its digest names.
 
 from __future__ import annotations
 
-import platform
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
+from sealane.errors import InvalidArgument
 from sealane.image.base import BaseStore
 from sealane.image.catalogue import RefStore
-from sealane.image.importing import import_image
+from sealane.image.here import local_platform
+from sealane.image.importing import Making, import_image
 from sealane.image.loading import load_images
-from sealane.image.manifest import Platform, architecture
+from sealane.image.reference import Reference, parse_reference
 from sealane.image.saving import Wanted, save_images
 from sealane.values import ImageId
 
@@ -40,26 +42,42 @@ class ImageStore(BaseStore):
         super().__init__(root, refs)
         self._clock = clock
 
+    def tag(self, source: str, target: str) -> ImageId:
+        """Give an image another name. Raises NotFound, InvalidArgument."""
+        return self.give_name(source, target, self._clock())
+
     def load(self, body: AsyncIterator[bytes]) -> AsyncIterator[str]:
         """Load every image of an archive; yields Docker's lines. Raises InvalidArgument, Internal (full disk)."""
-        here = Platform("linux", architecture(platform.machine()) or platform.machine())
-        return load_images(self, body, here)
+        return load_images(self, body, local_platform())
 
-    def save(self, refs: Sequence[str]) -> AsyncIterator[bytes]:
-        """One archive of several images; each keeps the names that it was asked for by.
-
-        Raises NotFound at once, before anything is sent.
-        """
+    def wanted(self, refs: Sequence[str]) -> list[Wanted]:
+        """What `save` should put into an archive: each image with the names that it was asked for by, where a
+        repository without a tag stands for all its tags. Raises NotFound, InvalidArgument."""
         wanted: dict[ImageId, Wanted] = {}
-        for ref in refs:
-            identifier, name = self.resolve(ref)
+        for identifier, name in (found for ref in refs for found in self._meant(ref)):
             known = wanted.get(identifier) or Wanted(self.image(identifier), ())
             new = (name,) if name is not None and name.tag and name not in known.names else ()
             wanted[identifier] = Wanted(known.image, known.names + new)
-        return save_images(self, list(wanted.values()))
+        return list(wanted.values())
+
+    def _meant(self, ref: str) -> list[tuple[ImageId, Reference | None]]:
+        with contextlib.suppress(InvalidArgument):  # a whole id is no name
+            name = parse_reference(ref, default_tag=False)
+            if name.tag is None and name.digest is None and (tags := self.tagged(name)):
+                return [self.resolve(str(tag)) for tag in tags]
+        return [self.resolve(ref)]
+
+    def save(self, wanted: Sequence[Wanted]) -> AsyncIterator[bytes]:
+        """One archive of several images."""
+        return save_images(self, wanted)
 
     async def import_(
-        self, body: AsyncIterator[bytes], ref: str = "", changes: Sequence[str] = (), message: str = ""
+        self,
+        body: AsyncIterator[bytes],
+        ref: str = "",
+        changes: Sequence[str] = (),
+        message: str = "",
+        platform: str = "",
     ) -> ImageId:
         """An image of one layer from a root filesystem's archive. Raises InvalidArgument, Internal (full disk)."""
-        return await import_image(self, body, ref, changes, message, self._clock())
+        return await import_image(self, body, ref, Making(tuple(changes), message, platform, self._clock()))

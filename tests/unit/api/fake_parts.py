@@ -34,6 +34,7 @@ class FakeImage:
     repo_digests: tuple[str, ...] = ()
     size: int = 1000
     parent: str | None = None
+    tagged_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -108,11 +109,21 @@ class Images:
             raise InvalidArgument("unexpected EOF")
         yield f"Loaded image of {size} bytes\n"
 
-    async def save(self, refs: Sequence[str], /) -> AsyncIterator[bytes]:
+    def layers(self, image: ImageId, /) -> tuple[Path, ...]:
+        return (Path("/image/layers/2/diff"), Path("/image/layers/1/diff"))
+
+    def save(self, refs: Sequence[str], /) -> AsyncIterator[bytes]:
+        for ref in refs:
+            self.get(ref)
+        return self._archive(refs)
+
+    async def _archive(self, refs: Sequence[str]) -> AsyncIterator[bytes]:
         for ref in refs:
             yield ref.encode()
 
-    async def import_(self, body: AsyncIterator[bytes], ref: str, changes: Sequence[str], message: str, /) -> ImageId:
+    async def import_(
+        self, body: AsyncIterator[bytes], ref: str, changes: Sequence[str], message: str, platform: str, /
+    ) -> ImageId:
         async for _ in body:
             pass
         return self.add(ref or "imported:latest").id

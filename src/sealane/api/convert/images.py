@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from msgspec import UNSET, UnsetType
@@ -9,6 +11,7 @@ from msgspec import UNSET, UnsetType
 from sealane.api.backend import HistoryEntry, Image
 from sealane.api.convert.times import NEVER, parse_stamp, stamp
 from sealane.api.schema import image as wire
+from sealane.api.schema.container_view import GraphDriver
 from sealane.api.schema.decode import decode
 from sealane.api.versions import ApiVersion
 from sealane.engine.model import RemovedImage
@@ -54,8 +57,10 @@ def summary(image: Image, version: ApiVersion, containers: int = -1) -> wire.Ima
     )
 
 
-def inspected(image: Image, version: ApiVersion) -> wire.Image:
-    """``GET /images/{name}/json``. ContainerConfig is sent at every version: docker-compose 1.29 cannot do without."""
+def inspected(image: Image, layers: Sequence[Path], version: ApiVersion) -> wire.Image:
+    """``GET /images/{name}/json``; *layers* are the unpacked ones, topmost first.
+
+    ContainerConfig is sent at every version: docker-compose 1.29 cannot do without."""
     blob = blob_of(image)
     moment = _moment(blob.created)
     return wire.Image(
@@ -74,8 +79,18 @@ def inspected(image: Image, version: ApiVersion) -> wire.Image:
         Os=blob.os,
         Size=image.size,
         VirtualSize=_virtual_size(image, version),
+        GraphDriver=GraphDriver(_directories(layers)),
+        Metadata=wire.ImageMetadata(stamp(image.tagged_ns)),
         RootFS=wire.RootFS(Layers=list(blob.rootfs.diff_ids or []) if blob.rootfs else UNSET),
     )
+
+
+def _directories(layers: Sequence[Path]) -> dict[str, str] | None:
+    """Where an image's files lie; Docker's names of two directories that only containers have are left out."""
+    if not layers:
+        return None
+    lower = {"LowerDir": ":".join(map(str, layers[1:]))} if len(layers) > 1 else {}
+    return {**lower, "UpperDir": str(layers[0])}
 
 
 def _virtual_size(image: Image, version: ApiVersion) -> int | UnsetType:

@@ -54,7 +54,8 @@ def _entry(selection: selecting.Selection, image: Image, version: ApiVersion) ->
 
 
 async def inspect(engine: Engine, request: Request) -> Reply:
-    return json_reply(convert.inspected(engine.images.get(request.params["name"]), request.version))
+    image = engine.images.get(request.params["name"])
+    return json_reply(convert.inspected(image, engine.images.layers(image.id), request.version))
 
 
 async def history(engine: Engine, request: Request) -> Reply:
@@ -113,9 +114,11 @@ async def _import(engine: Engine, request: Request) -> Reply:
     if query.text("fromSrc") != "-":
         raise Unsupported("importing from a URL is not served; download the archive and send it (fromSrc=-)")
     repo, tag = query.text("repo"), query.text("tag")
-    check_platform(query.text("platform"))
+    platform = check_platform(query.text("platform"))
     target = f"{repo}:{tag}" if repo and tag else repo
-    identifier = await engine.images.import_(aiter(request.body), target, query.texts("changes"), query.text("message"))
+    identifier = await engine.images.import_(
+        aiter(request.body), target, query.texts("changes"), query.text("message"), platform
+    )
 
     async def lines() -> AsyncIterator[bytes]:
         yield json_bytes(ProgressLine(status=identifier))
@@ -147,8 +150,6 @@ async def save(engine: Engine, request: Request) -> Reply:
     names = (name,) if name else tuple(part for text in request.query.texts("names") for part in text.split(","))
     if not names:
         raise InvalidArgument("no image was named")
-    for item in names:
-        engine.images.get(item)
     return Stream(engine.images.save(names), "application/x-tar")
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import platform as machine
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from sealane.errors import Internal, InvalidArgument, NotFound, SealaneError, Un
 from sealane.image.base import BaseStore
 from sealane.image.catalogue import Lease
 from sealane.image.config import ImageConfig, parse_config
+from sealane.image.here import local_platform
 from sealane.image.layers import Layer, Staged, chain_ids
 from sealane.image.manifest import (
     CONFIG_MAX,
@@ -87,7 +87,7 @@ class Puller:
         self._registries = Registries(tuple(mirrors), tuple(insecure), hub)
         self._patience = patience
         self._busy: dict[str, tuple[asyncio.Lock, int]] = {}  # with the number of those who want it
-        self._here = Platform("linux", architecture(machine.machine()) or machine.machine())
+        self._here = local_platform()
 
     async def pull(
         self,
