@@ -10,6 +10,8 @@ thousandth published port costs what the first did, both to add and to look up. 
     forward     what enters our bridges unasked is dropped; internal networks neither leave nor are entered; icc=false
     postrouting containers leave by the host's address; and so do neighbours, the host's loopback and the container
                 itself on their way to a published port, because the answer has to come back through the host
+    prerouting and postrouting also count, per container address, the connections that were ever tracked: the chains of
+                type nat see the first packet of each. Zero says that there is nothing to forget when the container goes
     redirects   the host tells nobody on our bridges of "better" routes: they would go round the translation
 
 ``bridge sealane``
@@ -137,6 +139,8 @@ _INET_SETS: Final = (
     Set("published6_at", (Type.IPV6, Type.PROTO, Type.PORT), _PORT6),
     Set("opened4", (Type.IPV4, Type.PROTO, Type.PORT)),
     Set("opened6", (Type.IPV6, Type.PROTO, Type.PORT)),
+    Set("endpoints4", (Type.IPV4,), counter=True),
+    Set("endpoints6", (Type.IPV6,), counter=True),
 )
 
 
@@ -166,7 +170,12 @@ def _inet_chains() -> tuple[Chain, ...]:
         Chain(
             "prerouting",
             # The host's loopback is nobody else's: without this a neighbour's 127.0.0.1 would be translated.
-            (Rule((_is(Field.DADDR4, _LOOPBACK),), Verdict.RETURN), loopback6, local),
+            (
+                *_counted(Field.SADDR4, Field.SADDR6),
+                Rule((_is(Field.DADDR4, _LOOPBACK),), Verdict.RETURN),
+                loopback6,
+                local,
+            ),
             Hook("nat", "prerouting", DSTNAT),
         ),
         Chain("output", (loopback6, local), Hook("nat", "output", DSTNAT)),
@@ -180,6 +189,13 @@ def _inet_chains() -> tuple[Chain, ...]:
             ),
             Hook("filter", "output", FILTER),
         ),
+    )
+
+
+def _counted(field4: Field, field6: Field) -> tuple[Rule, ...]:
+    return (
+        Rule((_in(field4, "endpoints4"),), Verdict.CONTINUE),
+        Rule((_in(field6, "endpoints6"),), Verdict.CONTINUE),
     )
 
 
@@ -229,6 +245,7 @@ def _postrouting() -> Chain:
     masquerade = Verdict.MASQUERADE
     v4, v6 = _is(Field.NFPROTO, "ipv4"), _is(Field.NFPROTO, "ipv6")
     rules = (
+        *_counted(Field.DADDR4, Field.DADDR6),
         Rule((_SAME, _DNATED), masquerade, "a neighbour, or the container itself, by the host's address"),
         Rule((_SAME,), Verdict.RETURN),
         # No input interface: the host itself (its 127.0.0.1 too), or br_netfilter, which does not tell it here.
@@ -289,15 +306,23 @@ def gateway_mode(options: BridgeOptions, version: int) -> GatewayMode:
 
 
 def endpoint_elements(network: NetworkSpec, endpoint: EndpointSpec) -> tuple[Element, ...]:
-    """What an endpoint adds: its port on a bridge without icc, and its published ports."""
+    """What an endpoint adds: its addresses, its port on a bridge without icc, and its published ports."""
     options = network.bridge
     if options is None:
         return ()
-    found = [] if options.icc else [Element(NOICC_PORTS, (endpoint.host_ifname,))]
+    found = [Element(group, (address,)) for group, address in tracked(endpoint)]
+    if not options.icc:
+        found.append(Element(NOICC_PORTS, (endpoint.host_ifname,)))
     if not network.internal:
         published = (_port_element(options, endpoint, port) for port in endpoint.ports)
         found += dict.fromkeys(element for element in published if element is not None)
     return tuple(found)
+
+
+def tracked(endpoint: EndpointSpec) -> list[tuple[SetId, IPAddress]]:
+    """Where the connections of *endpoint* are counted, address by address."""
+    own = (endpoint.ipv4, endpoint.ipv6)
+    return [(_SETS[f"endpoints{address.version}"], address.ip) for address in own if address is not None]
 
 
 def relayed(network: NetworkSpec, endpoint: EndpointSpec) -> tuple[PublishedPort, ...]:

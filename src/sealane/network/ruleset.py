@@ -84,6 +84,7 @@ class Verdict(enum.Enum):
     DROP = "drop"
     RETURN = "return"
     MASQUERADE = "masquerade"
+    CONTINUE = "continue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +127,14 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Set:
-    """A named set, or a map when ``data`` is not empty. ``interval`` keys are prefixes."""
+    """A named set, or a map when ``data`` is not empty. ``interval`` keys are prefixes; with ``counter`` every element
+    counts the packets that were found in it."""
 
     name: str
     key: tuple[Type, ...]
     data: tuple[Type, ...] = ()
     interval: bool = False
+    counter: bool = False
 
 
 @dataclass(frozen=True, slots=True)

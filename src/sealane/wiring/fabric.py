@@ -22,18 +22,26 @@ from typing import Final, Self
 
 from sealane.errors import Internal
 from sealane.linux import namespaces
+from sealane.linux.conntrack import Conntrack
 from sealane.linux.netlink.socket import Rtnl
 from sealane.linux.nft import Nft
 from sealane.network import describe
 from sealane.network.describe import KernelObject
 from sealane.network.drivers.registry import endpoint_topology, network_topology
-from sealane.network.firewall import FirewallSettings, base_ruleset, bridge_mac, bridge_table
+from sealane.network.firewall import (
+    FirewallSettings,
+    base_ruleset,
+    bridge_mac,
+    bridge_table,
+    endpoint_elements,
+    tracked,
+)
 from sealane.network.plan import Cut, Plan, plan
 from sealane.network.ruleset import TABLE, Ruleset, SetId
 from sealane.network.spec import EndpointSpec, NetworkSpec
 from sealane.network.topology import EMPTY, HOST, Link, LinkKind, Namespace, Route, Topology, union
-from sealane.values import ContainerId, IfName, IPNetwork, NetworkId, short
-from sealane.wiring import forwarding
+from sealane.values import ContainerId, EndpointId, IfName, IPNetwork, NetworkId, short
+from sealane.wiring import flows, forwarding
 from sealane.wiring.apply import Applier
 from sealane.wiring.beside import Neighbours
 from sealane.wiring.observe import Observer, default_routes, host_networks
@@ -61,14 +69,22 @@ class Fabric:
         self._observer = Observer(self._rtnl, self._nft, host_ns, table)
         self._neighbours = Neighbours(self._nft, host_ns, table)
         self._reaper = Reaper(self._open_rtnl, _could_not_bury)
+        self._flows = flows.Forgetter(self._open_conntrack, _could_not_forget)
         self._networks: dict[NetworkId, NetworkSpec] = {}
         #: Sandboxes that nothing was connected to yet: they hold no routes that would have to be looked at.
         self._fresh: set[Path] = set()
+        #: Endpoints whose ports are gone while their links are still there.
+        self._unpublished: set[EndpointId] = set()
+        #: Endpoints that were there before our tables began to count: a new table counts from zero.
+        self._uncounted: set[EndpointId] = set()
         self._icc_guard = False
         self._ipv6 = False
 
     def _open_rtnl(self) -> Rtnl:
         return Rtnl.open() if self._host_ns is None else Rtnl.open_in(self._host_ns)
+
+    def _open_conntrack(self) -> Conntrack:
+        return Conntrack.open() if self._host_ns is None else Conntrack.open_in(self._host_ns)
 
     def __enter__(self) -> Self:
         return self
@@ -77,7 +93,8 @@ class Fabric:
         self.close()
 
     def close(self) -> None:
-        """Wait for links that are being deleted, then let go of the sockets. Idempotent."""
+        """Wait for links and connections that are being deleted, then let go of the sockets. Idempotent."""
+        self._flows.close()
         self._reaper.close()
         self._nft.close()
         self._rtnl.close()
@@ -92,6 +109,8 @@ class Fabric:
         self._networks = {network.id: network for network in networks}
         self._icc_guard = any(_needs_guard(network) for network in self._networks.values())
         self._ipv6 = any(network.ipv6 for network in self._networks.values())
+        endpoints = list(endpoints)
+        self._uncounted.update(endpoint.id for endpoint in endpoints)
         wanted = self._wanted(endpoints)
         try:
             forwarding.enable(self._host_ns, self._ipv6)
@@ -277,8 +296,26 @@ class Fabric:
             families = {route.version for route in wanted.routes}
             present = [route for route in self._default_routes(ns) if route.version in families]
             observed = Topology(routes=tuple(present))
+        self._flows.wait_for(address for _, address in tracked(endpoint))
         self._applier.run(plan(wanted, observed, self._table))
         self._fresh.discard(sandbox_ns)
+        if network.bridge is not None:
+            self._flows.forget(flows.of_published(endpoint))
+
+    def unpublish(self, network: NetworkSpec, endpoint: EndpointSpec) -> None:
+        """Nobody is led to the endpoint's published ports any more; connections by them are forgotten.
+
+        The first step of a teardown, for a container whose names are taken away before its links. Idempotent.
+        """
+        self._reaper.touch()
+        if not endpoint.ports or endpoint.id in self._unpublished:
+            return
+        held = endpoint_elements(network, endpoint)
+        kept = endpoint_elements(network, replace(endpoint, ports=()))
+        self._applier.tear(plan(Topology(elements=kept), Topology(elements=held), self._table))
+        self._unpublished.add(endpoint.id)
+        if self._talked(network, endpoint):
+            self._flows.forget(flows.of_endpoint(endpoint))
 
     def disconnect(self, network: NetworkSpec, endpoint: EndpointSpec, sandbox_ns: Path | None) -> None:
         """Published ports first, then the link. Runs to the end; what is gone already is no error.
@@ -286,13 +323,30 @@ class Fabric:
         *sandbox_ns* None: the namespace is about to go and takes the link along; until then the link is cut.
         """
         self._reaper.touch()
+        forgotten = endpoint.id in self._unpublished
+        if forgotten:
+            endpoint = replace(endpoint, ports=())
+        talked = self._talked(network, endpoint)
         ns = Namespace(str(sandbox_ns)) if sandbox_ns is not None else self._sandbox(endpoint.container)
         held = endpoint_topology(network, endpoint, ns)
         links = held.links if sandbox_ns is not None else ()
         steps = plan(EMPTY, Topology(links=links, elements=held.elements), self._table)
         if sandbox_ns is None:
             steps = (*steps, *(Cut(link) for link in held.links if link.kind is LinkKind.VETH and link.ns == HOST))
-        self._applier.tear(steps)
+        try:
+            self._applier.tear(steps)
+        finally:
+            # After the link: what the container still sent would be tracked anew. A dying one sends nothing more.
+            if talked and not (forgotten and sandbox_ns is None):
+                self._flows.forget(flows.of_endpoint(endpoint))
+            self._unpublished.discard(endpoint.id)
+            self._uncounted.discard(endpoint.id)
+
+    def _talked(self, network: NetworkSpec, endpoint: EndpointSpec) -> bool:
+        """Whether the kernel may remember connections of *endpoint*. To be asked while its elements are there."""
+        if network.bridge is None:
+            return False
+        return endpoint.id in self._uncounted or flows.talked(self._nft, self._table, endpoint)
 
     def set_default_routes(self, sandbox_ns: Path, endpoints: Sequence[EndpointSpec]) -> None:
         """Make the default routes of a sandbox those that *endpoints* carry; *endpoints* are all of its endpoints."""
@@ -366,6 +420,10 @@ def _bridges(networks: Iterable[NetworkSpec]) -> list[IfName]:
 
 def _needs_guard(network: NetworkSpec) -> bool:
     return network.bridge is not None and not network.bridge.icc
+
+
+def _could_not_forget(error: OSError) -> None:
+    _log.warning("cannot make the kernel forget connections of containers that are gone: %s", error.strerror or error)
 
 
 def _could_not_bury(link: IfName, error: OSError) -> None:

@@ -67,6 +67,8 @@ def _set(item: Set, members: list[Element]) -> str:
     lines = [f"\t{what} {item.name} {{", f"\t\ttype {kind}"]
     if item.interval:
         lines.append("\t\tflags interval")
+    if item.counter:
+        lines.append("\t\tcounter")
     if members:
         lines.append(f"\t\telements = {{ {', '.join(map(str, members))} }}")
     return "\n".join((*lines, "\t}", ""))

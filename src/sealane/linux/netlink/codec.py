@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 NLMSG_ERROR: Final = 2
 NLMSG_DONE: Final = 3
@@ -30,6 +30,7 @@ _NLA_TYPE_MASK: Final = 0x3FFF
 _NLMSGERR_ATTR_MSG: Final = 1
 
 _HEADER: Final = struct.Struct("=IHHII")
+_KIND: Final = struct.Struct("=IH")
 _ATTRIBUTE: Final = struct.Struct("=HH")
 
 
@@ -49,6 +50,15 @@ class Reply:
 
     errno: int
     text: str
+
+
+class Request(NamedTuple):
+    """A message that has no sequence number yet. ``about`` names the object for error texts."""
+
+    kind: int
+    flags: int
+    body: bytes
+    about: str
 
 
 def message(kind: int, flags: int, sequence: int, body: bytes) -> bytes:
@@ -94,6 +104,15 @@ def messages(data: bytes) -> Iterator[Message]:
             raise ValueError("netlink: message length does not fit")
         yield Message(kind, flags, sequence, data[offset + _HEADER.size : offset + length])
         offset += (length + 3) & ~3
+
+
+def kinds(data: bytes) -> Iterator[int]:
+    """The types of the messages in what one ``recv`` gave, by their headers alone."""
+    offset = 0
+    while offset + _HEADER.size <= len(data):
+        length, kind = _KIND.unpack_from(data, offset)
+        yield kind
+        offset += (max(length, _HEADER.size) + 3) & ~3
 
 
 def attributes(data: bytes, offset: int = 0) -> dict[int, bytes]:

@@ -1,6 +1,6 @@
 """The rtnetlink messages that Sealane uses: built from values, parsed to values (rtnetlink(7), linux/if_link.h). Pure.
 
-Every builder gives ``(type, flags, body)`` for ``socket.Rtnl`` to number and send. Names are the kernel's.
+Every builder gives a request for ``socket.Rtnl`` to number and send. Names are the kernel's.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
-from typing import Final, NamedTuple
+from typing import Final
 
 from sealane.linux.netlink.codec import (
     NLM_F_ACK,
@@ -18,6 +18,7 @@ from sealane.linux.netlink.codec import (
     NLM_F_EXCL,
     NLM_F_REPLACE,
     NLM_F_REQUEST,
+    Request,
     attribute,
     attribute_list,
     attributes,
@@ -66,15 +67,6 @@ _NDMSG: Final = struct.Struct("=BxHiHBB")
 
 _ASK: Final = NLM_F_REQUEST | NLM_F_ACK
 _NEW: Final = _ASK | NLM_F_CREATE | NLM_F_EXCL
-
-
-class Request(NamedTuple):
-    """A message that has no sequence number yet. ``about`` names the object for error texts."""
-
-    kind: int
-    flags: int
-    body: bytes
-    about: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,143 +1,20 @@
-"""One rtnetlink socket, bound for ever to the network namespace of the thread that opened it.
-
-Several requests can be sent in one go (``batch``); each is acknowledged, and a refusal is told with the object that
-it was about and the kernel's own explanation. Every failure is an OSError with errno. Sockets are synchronous: the
-kernel answers a request within the ``send``.
-"""
+"""One rtnetlink socket: links, addresses, routes and neighbours of a network namespace, in the kernel's words."""
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import os
-import socket
-import threading
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Final, Self
+from typing import ClassVar
 
-from sealane.linux.namespaces import run_in
 from sealane.linux.netlink import rtnl
-from sealane.linux.netlink.codec import (
-    NLM_F_ACK,
-    NLM_F_DUMP,
-    NLM_F_DUMP_INTR,
-    NLMSG_DONE,
-    NLMSG_ERROR,
-    Message,
-    message,
-    messages,
-    reply,
-)
-from sealane.linux.netlink.rtnl import Address, Link, Neighbour, Request, Route
+from sealane.linux.netlink.exchange import NETLINK_ROUTE, Netlink
+from sealane.linux.netlink.rtnl import Address, Link, Neighbour, Route
 from sealane.values import IPAddress, IPInterface, MacAddress
 
-_NETLINK_ROUTE: Final = 0
-_SOL_NETLINK: Final = 270
-_NETLINK_EXT_ACK, _NETLINK_CAP_ACK, _NETLINK_GET_STRICT_CHK = 11, 10, 12
-_BUFFER: Final = 1 << 20
-_DUMP_TRIES: Final = 8
 
-
-class Rtnl:
+class Rtnl(Netlink):
     """A NETLINK_ROUTE socket. Thread-safe; ``close`` is idempotent."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self._socket = sock
-        self._lock = threading.Lock()
-        self._sequence = 0
-
-    @classmethod
-    def open(cls) -> Self:
-        """A socket in the calling thread's network namespace."""
-        sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_ROUTE)
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-            for option in (_NETLINK_EXT_ACK, _NETLINK_CAP_ACK):
-                with contextlib.suppress(OSError):  # older kernels: no explanations
-                    sock.setsockopt(_SOL_NETLINK, option, 1)
-            sock.bind((0, 0))
-        except OSError:
-            sock.close()
-            raise
-        return cls(sock)
-
-    @classmethod
-    def open_in(cls, ns: Path | int) -> Self:
-        """A socket in another namespace, by its path or an fd of it."""
-        return run_in(ns, cls.open)
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-    # talking
-
-    def batch(self, requests: Sequence[Request]) -> None:
-        """Send all in one go, in order. Raises the first refusal; the kernel has then carried out all the others,
-        for each message stands for itself."""
-        if not requests:
-            return
-        with self._lock:
-            first = self._sequence + 1
-            self._sequence += len(requests)
-            data = b"".join(
-                message(item.kind, item.flags | NLM_F_ACK, first + number, item.body)
-                for number, item in enumerate(requests)
-            )
-            self._socket.send(data)
-            waiting = {first + number: item for number, item in enumerate(requests)}
-            refusal: OSError | None = None
-            while waiting:
-                for received in self._receive():
-                    item = waiting.get(received.sequence)
-                    if received.kind == NLMSG_ERROR and item is not None:
-                        del waiting[received.sequence]
-                        refusal = refusal or _refusal(received, item)
-        if refusal is not None:
-            raise refusal
-
-    def do(self, request: Request) -> None:
-        """Send one request and wait for its acknowledgement."""
-        self.batch((request,))
-
-    def ask(self, request: Request) -> list[Message]:
-        """The answers to a query; a dump that the kernel calls inconsistent is taken again."""
-        for _ in range(_DUMP_TRIES):
-            answers, interrupted = self._ask_once(request)
-            if not interrupted:
-                break
-        return answers
-
-    def _ask_once(self, request: Request) -> tuple[list[Message], bool]:
-        answers: list[Message] = []
-        interrupted = False
-        with self._lock:
-            self._sequence += 1
-            sequence = self._sequence
-            self._socket.send(message(request.kind, request.flags, sequence, request.body))
-            dump = request.flags & NLM_F_DUMP == NLM_F_DUMP
-            while True:
-                for received in self._receive():
-                    if received.sequence != sequence:
-                        continue
-                    interrupted = interrupted or bool(received.flags & NLM_F_DUMP_INTR)
-                    if received.kind in (NLMSG_DONE, NLMSG_ERROR):
-                        refusal = _refusal(received, request)
-                        if refusal is not None:
-                            raise refusal
-                        return answers, interrupted
-                    answers.append(received)
-                    if not dump:
-                        return answers, False
-
-    def _receive(self) -> Iterable[Message]:
-        return messages(self._socket.recv(_BUFFER))
+    PROTOCOL: ClassVar[int] = NETLINK_ROUTE
 
     # links
 
@@ -262,11 +139,3 @@ class Rtnl:
 
     def add_neighbour(self, which: int | str, address: IPAddress, mac: MacAddress) -> None:
         self.do(rtnl.new_neighbour(self.index(which), address, mac))
-
-
-def _refusal(received: Message, request: Request) -> OSError | None:
-    told = reply(received)
-    if told.errno == 0:
-        return None
-    words = os.strerror(told.errno) + (f" ({told.text})" if told.text else "")
-    return OSError(told.errno or errno.EIO, f"{request.about}: {words}")
