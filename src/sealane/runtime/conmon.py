@@ -69,9 +69,7 @@ class Ended:
 class ExecProcess:
     """A running exec. ``streams`` is None when it was not attached."""
 
-    def __init__(
-        self, pid: int, conmon: Conmon, streams: Attached | None, folder: Path, reports: ReportPipe
-    ) -> None:
+    def __init__(self, pid: int, conmon: Conmon, streams: Attached | None, folder: Path, reports: ReportPipe) -> None:
         self.pid = pid
         self._conmon = conmon
         self._streams = streams

@@ -20,7 +20,7 @@ def tail_start(fd: int, tail: int) -> int:
 
     Reads no more than that part of the file (see above). Raises OSError.
     """
-    wanted = tail + 1  # one more: a line that has ended is where the next one begins
+    wanted = tail
     crossing = {b"stdout", b"stderr"}
     found_at = -1
     for offset, line in _backwards(fd, os.fstat(fd).st_size):

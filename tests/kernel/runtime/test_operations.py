@@ -165,6 +165,21 @@ def test_the_end_takes_everything_with_it(lab: RuntimeLab) -> None:
     lab.run(story())
 
 
+def test_what_programs_that_were_cut_off_leave(lab: RuntimeLab) -> None:
+    """Files that runc and conmon write before they rename them; runc refuses to start where it finds its own."""
+
+    async def story() -> None:
+        await lab.start("c1", "sleep", "1000")
+        unfinished = (lab.monitor.bundle("c1") / ".pid", lab.run_dir / "exits" / "c1.3PJCZ3")
+        for path in unfinished:
+            path.write_text("")
+        await lab.monitor.delete("c1")
+        assert [path for path in unfinished if path.exists()] == []
+        assert (await lab.shell("echo again")).out == "again\n"
+
+    lab.run(story())
+
+
 def test_delete_is_idempotent_and_keeps_the_log(lab: RuntimeLab) -> None:
     async def story() -> None:
         await lab.start("c1", "sh", "-c", "echo kept; exec sleep 1000")
