@@ -9,6 +9,7 @@ from typing import Final
 from sealane.errors import InvalidArgument
 
 NEVER: Final = "0001-01-01T00:00:00Z"
+EPOCH: Final = "1970-01-01T00:00:00Z"
 SECOND: Final = 1_000_000_000
 _UNIX: Final = re.compile(r"^(-?[0-9]{1,12})(?:\.([0-9]{1,9}))?$")
 _STAMP: Final = re.compile(
@@ -52,7 +53,8 @@ def whole_stamp(time_ns: int) -> str:
 
 def _text(time_ns: int) -> str:
     seconds, rest = divmod(time_ns, SECOND)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}"
+    moment = datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
+    return f"{moment.isoformat()}.{rest:09d}"  # strftime does not pad years
 
 
 def parse_unix(text: str, name: str) -> int:

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from sealane.api.backend import Engine
-from sealane.api.convert.times import whole_stamp
+from sealane.api.convert.times import EPOCH, stamp
 from sealane.api.http import Header, Reply, Request, Response, Stream, empty
 from sealane.api.router import Route
 from sealane.api.schema.container_view import ArchiveStat
@@ -24,7 +24,9 @@ def _path(request: Request) -> str:
 
 
 def _stat_header(stat: PathStat) -> Header:
-    shown = ArchiveStat(stat.name, stat.size, stat.mode, whole_stamp(stat.mtime_ns), stat.link_target)
+    shown = ArchiveStat(
+        stat.name, stat.size, stat.mode, stamp(stat.mtime_ns) if stat.mtime_ns else EPOCH, stat.link_target
+    )
     return ("X-Docker-Container-Path-Stat", base64.b64encode(msgspec.json.encode(shown)).decode())
 
 
