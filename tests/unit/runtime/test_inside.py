@@ -54,11 +54,6 @@ def test_folders(root: Path, path: str) -> None:
     os.close(fd)
 
 
-@pytest.mark.parametrize(
-    "path", ["in", "in/deep", "abs/deep", "out/deep", "..", "../deep", "real/file", "nope", "loop"]
-)
+@pytest.mark.parametrize("path", ["in", "in/deep", "abs/deep", "out/deep", "..", "../deep", "real/file", "nope"])
 def test_folders_behind_links_are_not_listed(root: Path, path: str) -> None:
-    try:
-        assert open_folder(root, path) is None
-    except OSError as error:  # RESOLVE_BENEATH says so itself
-        assert error.errno == 18
+    assert open_folder(root, path) is None
