@@ -44,6 +44,7 @@ class Archives:
             assert child.stdout is not None
             while chunk := await child.stdout.read(_CHUNK):
                 yield chunk
+        self._containers.emit("archive-path", container)
 
     async def export(self, reference: str) -> AsyncIterator[bytes]:
         """A tar archive of the whole root."""
@@ -52,6 +53,7 @@ class Archives:
             assert child.stdout is not None
             while chunk := await child.stdout.read(_CHUNK):
                 yield chunk
+        self._containers.emit("export", container)
 
     async def put(
         self,
@@ -74,6 +76,7 @@ class Archives:
                     child.stdin.write(chunk)
                     await child.stdin.drain()
                 child.stdin.close()
+        self._containers.emit("extract-to-dir", container)
 
     async def changes(self, reference: str) -> list[tuple[int, str]]:
         return await self._bundles.changes(self._containers.get(reference))

@@ -16,7 +16,7 @@ from sealane.engine.networks import Networks
 from sealane.engine.records import Attachment
 from sealane.engine.runner import Runner
 from sealane.engine.sandboxes import Sandboxes
-from sealane.errors import Forbidden, Internal, InvalidArgument, NotFound
+from sealane.errors import Forbidden, Internal, InvalidArgument
 from sealane.network.endpoint import check_endpoint
 from sealane.network.spec import EndpointRequest, NetworkSpec
 from sealane.values import ContainerId, NetworkId
@@ -33,8 +33,7 @@ class Connections:
 
     async def connect(self, network: str, container: str, asked: EndpointRequest) -> None:
         """Attach a container to a network; for a running one the interface is there when this returns."""
-        target = self._containers.get(container)
-        async with target.lock:
+        async with self._containers.locked(container) as target:
             spec = self._networks.resolve(network)
             self._check_combination(target, spec)
             asked = replace(asked, network=spec.name)
@@ -56,16 +55,13 @@ class Connections:
         if not target.running:
             self._containers.set_attachments(target, attachments)
             return
-        self._networks.join(spec.id)
-        try:
+        with self._networks.joining((spec.id,)):
             async with target.wiring:
                 if not target.running:
                     raise Internal(f"container {target.name} ended while it was being connected")
                 endpoints = await self._sandboxes.connect(target, attachment)
                 record = replace(target.record, attachments=attachments)
                 self._containers.commit(target, record=record, live=replace(target.live, endpoints=endpoints))
-        finally:
-            self._networks.joined(spec.id)
         self._runner.emit_network("connect", spec, target)
 
     def _check_combination(self, target: Container, spec: NetworkSpec) -> None:
@@ -114,15 +110,9 @@ class Connections:
                 self._containers.release_static(network, text, container)
 
     async def disconnect(self, network: str, container: str, force: bool = False) -> None:
-        """Take a container off a network."""
+        """Take a container off a network. *force* is for stale endpoints, of which there are none here."""
         spec = self._networks.resolve(network)
-        try:
-            target = self._containers.get(container)
-        except NotFound:
-            if force and any(e.container_name == container for e in self._networks.endpoints(spec.id)):
-                raise Internal(f"endpoint of {container} on network {spec.name} is not stale") from None
-            raise
-        async with target.lock:
+        async with self._containers.locked(container) as target:
             if spec.driver == "host":
                 raise InvalidArgument(
                     "cannot disconnect container from host network - container was created in host network mode"
@@ -151,8 +141,7 @@ class Connections:
 
     async def rename(self, reference: str, new_name: str) -> None:
         """Rename a container; its neighbours resolve the new name when this returns."""
-        target = self._containers.get(reference)
-        async with target.lock:
+        async with self._containers.locked(reference) as target:
             await self._containers.rename(target.id, new_name)
             if target.running:
                 async with target.wiring:

@@ -26,12 +26,15 @@ class Container:
     __slots__ = (
         "_exit_waiters",
         "exec_ids",
+        "farewell",
         "finished",
+        "kept",
         "live",
         "lock",
         "record",
         "removal",
         "removing",
+        "restart_delay_ns",
         "sessions",
         "wiring",
     )
@@ -42,8 +45,11 @@ class Container:
         self.lock = asyncio.Lock()
         self.wiring = asyncio.Lock()
         self.finished = asyncio.Event()  # set while no process of it runs
-        self.removal: asyncio.Event = asyncio.Event()
+        self.removal = asyncio.Event()  # set when its record was deleted
+        self.farewell = asyncio.Event()  # set when its files have gone too: those who wait for its removal are told
         self.removing = False
+        self.kept = False  # its next end does not remove it, although it is to be removed automatically
+        self.restart_delay_ns = 0  # the last pause of the restart policy, 0 after a start by hand
         self.sessions: list[AttachSession] = []  # attached before the start, waiting for it
         self.exec_ids: list[str] = []
         self._exit_waiters: list[asyncio.Future[ExitStatus]] = []
@@ -66,6 +72,11 @@ class Container:
     def running(self) -> bool:
         """True while a process of it exists, paused or not."""
         return self.live.state.status in (Status.RUNNING, Status.PAUSED)
+
+    @property
+    def gone(self) -> bool:
+        """True once it was removed: nothing may be done with it any more."""
+        return self.removal.is_set()
 
     def with_state(self, **changes: object) -> ContainerLive:
         """The live record with other values of its state; nothing is changed yet."""

@@ -8,9 +8,11 @@ that container's lock, so that verbs on different containers never wait for each
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import random
 import shutil
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -42,12 +44,14 @@ from sealane.engine.ports import parse_range
 from sealane.engine.prepare import check_name, merge_process, settle_mounts
 from sealane.engine.records import Attachment, ContainerLive, ContainerRecord, MountRecord
 from sealane.engine.volumes import Volumes
-from sealane.errors import Conflict, InvalidArgument, NotFound
+from sealane.errors import Conflict, Forbidden, InvalidArgument, NotFound, SealaneError
 from sealane.network.endpoint import check_endpoint
 from sealane.network.spec import EndpointRequest
 from sealane.store.codec import encode
 from sealane.store.database import Database
 from sealane.values import ContainerId, ExecId, ImageId, NetworkId, short
+
+_log = logging.getLogger(__name__)
 
 
 class Containers:
@@ -82,6 +86,15 @@ class Containers:
         if found is None:
             raise NotFound(f"No such container: {reference}")
         return found
+
+    @contextlib.asynccontextmanager
+    async def locked(self, reference: str) -> AsyncIterator[Container]:
+        """As ``get``, under the container's lock. Raises NotFound also for one that was removed meanwhile."""
+        container = self.get(reference)
+        async with container.lock:
+            if container.gone:
+                raise NotFound(f"No such container: {reference}")
+            yield container
 
     def all(self) -> list[Container]:
         return list(self._directory)
@@ -237,13 +250,28 @@ class Containers:
                     anonymous=not asked.source,
                 )
 
+    def find_networks(self, container: Container) -> None:
+        """Before a start: names of networks that did not exist at creation mean something now. Raises NotFound."""
+        attachments = tuple(self._found(container, attachment) for attachment in container.record.attachments)
+        if attachments != container.record.attachments:
+            self.set_attachments(container, attachments)
+
+    def _found(self, container: Container, attachment: Attachment) -> Attachment:
+        if attachment.network_id is not None and self._networks.get(attachment.network_id) is not None:
+            return attachment
+        spec = self._networks.resolve(attachment.asked.network)
+        for text in (attachment.asked.ipv4, attachment.asked.ipv6):
+            if text:
+                self.hold_static(spec.id, text, container.id)
+        return Attachment(network_id=spec.id, asked=replace(attachment.asked, network=spec.name))
+
     def hold_static(self, network: NetworkId, text: str, container: ContainerId) -> None:
-        """Promise an address to a container. Raises Conflict naming the container that has it."""
+        """Promise an address to a container. Raises Forbidden (Docker's) naming the container that has it."""
         address = ip_address(text)
         holder = self._addresses.holder(network, address)
         if holder is not None and holder != container:
             owner = self._directory.get(holder)
-            raise Conflict(
+            raise Forbidden(
                 f"Address already in use: {text} belongs to container {owner.name if owner else short(holder)}"
             )
         self._addresses.hold(network, address, container)
@@ -252,15 +280,12 @@ class Containers:
         self._addresses.release(network, ip_address(text), container)
 
     def _hold_static(self, record: ContainerRecord) -> None:
-        held: list[tuple[NetworkId, str]] = []
-        try:
-            for network, text in _static(record):
+        """Promise the addresses that are free. One that another container has is asked for again at the start, as in
+        Docker: Compose creates the new container before the old one goes.
+        """
+        for network, text in _static(record):
+            with contextlib.suppress(Forbidden):
                 self.hold_static(network, text, record.id)
-                held.append((network, text))
-        except BaseException:
-            for network, text in held:
-                self.release_static(network, text, record.id)
-            raise
 
     def _release_static(self, record: ContainerRecord) -> None:
         for network, text in _static(record):
@@ -280,6 +305,14 @@ class Containers:
         if record is not None:
             container.record = record
         if live is not None:
+            container.live = live
+
+    def note(self, container: Container, live: ContainerLive) -> None:
+        """As ``commit``, for what has happened whether or not it can be written: a full disk stops no teardown."""
+        try:
+            self.commit(container, live=live)
+        except SealaneError as error:
+            _log.error("cannot write the state of container %s: %s", container.name, error)
             container.live = live
 
     def adopt(self, record: ContainerRecord, live: ContainerLive) -> Container:
@@ -336,15 +369,22 @@ class Containers:
         self.commit(container, record=replace(container.record, attachments=attachments))
 
     def forget(self, container: Container) -> None:
-        """Delete the record of a container that is gone; its files are deleted by the caller."""
+        """Delete the record of a container, so that not even a killed engine brings it back; then its files may go."""
         with self._database.transaction():
             self._database.delete_object("container", container.id)
             self._database.delete_state(container.id)
         self._release_static(container.record)
         self._directory.forget(container.id)
+        container.removal.set()
+        for session in container.sessions:
+            session.abandon()
+        container.sessions.clear()
+
+    def say_gone(self, container: Container) -> None:
+        """Tell everybody that nothing is left of a container."""
         self.emit("destroy", container)
         container.tell_exit(ExitStatus(container.state.exit_code))
-        container.removal.set()
+        container.farewell.set()
 
     async def wait(self, reference: str, condition: WaitCondition) -> Awaitable[ExitStatus]:
         """Register for an exit; the inner awaitable gives the result."""
@@ -359,7 +399,7 @@ class Containers:
         return container.next_exit()
 
     async def _wait_removed(self, container: Container) -> ExitStatus:
-        await container.removal.wait()
+        await container.farewell.wait()
         return ExitStatus(container.state.exit_code)
 
     # views

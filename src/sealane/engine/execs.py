@@ -1,8 +1,7 @@
 """Exec: further processes in a running container.
 
-An exec is known from its creation until its container is removed or the engine restarts; its process may outlive the
-engine, its
-exit code then is lost, as with Docker.
+An exec is known from its creation until some minutes after its end, until its container is removed, or until the engine
+restarts; its process may outlive the engine, its exit code then is lost, as with Docker.
 """
 
 from __future__ import annotations
@@ -11,19 +10,24 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from sealane.engine.bundles import Bundles
 from sealane.engine.container import Container
 from sealane.engine.containers import Containers
 from sealane.engine.context import Context
+from sealane.engine.health import OUTPUT_LENGTH, clip
 from sealane.engine.model import ExecRequest, ExecView, Status
 from sealane.engine.sessions import AttachSession
-from sealane.errors import Conflict, InvalidArgument, NotFound, SealaneError
+from sealane.engine.times import go_duration
+from sealane.errors import Conflict, Internal, InvalidArgument, NotFound, SealaneError
 from sealane.runtime.conmon import ExecProcess, Monitor
 from sealane.values import ExecId
 
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
+#: How long an exec that has ended can still be asked for its exit code (Docker's).
+_KEPT_NS: Final = 300_000_000_000
+_REFUSED: Final = 126
 
 
 @dataclass(slots=True)
@@ -34,6 +38,7 @@ class _Exec:
     process: ExecProcess | None = None
     exit_code: int | None = None
     started: bool = False
+    ended_ns: int = 0
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -56,15 +61,24 @@ class Execs:
         self._check_running(container)
         if not request.command:
             raise InvalidArgument("No exec command specified")
+        self._forget_old()
         item = _Exec(ExecId(self._context.new_id()), container, request)
         self._execs[item.id] = item
         container.exec_ids.append(item.id)
-        self._containers.emit(f"exec_create: {' '.join(request.command)}", container, execID=item.id)
+        self._containers.emit(f"exec_create: {_words(request)}", container, execID=item.id)
         return item.id
+
+    def _forget_old(self) -> None:
+        before = self._context.clock.now_ns() - _KEPT_NS
+        for item in list(self._execs.values()):
+            if item.container.gone or 0 < item.ended_ns < before:
+                del self._execs[item.id]
 
     def _check_running(self, container: Container) -> None:
         if container.state.status is Status.PAUSED:
             raise Conflict(f"Container {container.id} is paused, unpause the container before exec")
+        if container.state.status is Status.RESTARTING:
+            raise Conflict(f"Container {container.id} is restarting, wait until the container is running")
         if not container.running:
             raise Conflict(f"container {container.id} is not running")
 
@@ -96,11 +110,14 @@ class Execs:
         try:
             launch = self._bundles.exec_launch(item.container, item.id, request, detach=detach, size=size)
             item.process = await self._monitor.exec(launch)
+        except OSError as error:
+            self._settle(item, _REFUSED)
+            self._check_running(item.container)  # its files go when it ends
+            raise Internal(f"cannot exec in container {item.container.name}: {error}") from error
         except SealaneError as error:
-            item.exit_code = getattr(error, "exit_code", None) or 126
-            item.done.set()
+            self._settle(item, getattr(error, "exit_code", None) or _REFUSED)
             raise
-        self._containers.emit(f"exec_start: {' '.join(request.command)}", item.container, execID=item.id)
+        self._containers.emit(f"exec_start: {_words(request)}", item.container, execID=item.id)
         self._spawn(self._watch(item, item.process))
         if detach:
             return None
@@ -115,12 +132,19 @@ class Execs:
         return session
 
     async def _watch(self, item: _Exec, process: ExecProcess) -> None:
+        code: int | None = None
         with contextlib.suppress(OSError):
-            item.exit_code = await process.wait()
+            code = await process.wait()
+        self._settle(item, code)
+        self._containers.emit("exec_die", item.container, execID=item.id, exitCode=str(item.exit_code))
+
+    def _settle(self, item: _Exec, code: int | None) -> None:
+        """It has ended, or never began."""
+        item.exit_code = code
+        item.ended_ns = self._context.clock.now_ns()
         item.done.set()
         if item.id in item.container.exec_ids:
             item.container.exec_ids.remove(item.id)
-        self._containers.emit("exec_die", item.container, execID=item.id, exitCode=str(item.exit_code))
 
     async def resize(self, identifier: str, height: int, width: int) -> None:
         item = self._get(identifier)
@@ -140,27 +164,46 @@ class Execs:
         )
 
     async def run(self, container: Container, argv: tuple[str, ...], timeout_s: float) -> tuple[int, str]:
-        """Run a command to its end and collect its output (health checks); -1 when it ran out of time."""
+        """Run a command to its end and collect its output (health checks).
+
+        -1 with the reason when it could not be run, or ran out of time: it is killed then.
+        """
         request = ExecRequest(command=argv, attach_stdout=True, attach_stderr=True)
-        identifier = await self.create(container.id, request)
-        output: list[bytes] = []
-        item = self._get(identifier)
+        output = bytearray()
+        try:
+            item = self._get(await self.create(container.id, request))
+        except SealaneError as error:
+            return -1, error.message
         try:
             async with asyncio.timeout(timeout_s):
-                session = await self.start(identifier, stdin=False)
-                while session is not None and (chunk := await session.read()) is not None:
-                    output.append(chunk[1])
-                await item.done.wait()
+                await self._collect(item, output)
         except TimeoutError:
-            return -1, f"Health check exceeded timeout ({timeout_s:g}s)"
+            if item.process is not None:
+                item.process.kill()
+            said = f": {clip(bytes(output))}" if output else ""
+            return -1, f"Health check exceeded timeout ({go_duration(round(timeout_s * 1e9))}){said}"
         except SealaneError as error:
             return -1, error.message
         finally:
-            self._execs.pop(identifier, None)
-        code = item.exit_code if item.exit_code is not None else -1
-        return code, b"".join(output).decode(errors="replace")
+            self._execs.pop(item.id, None)
+        return item.exit_code if item.exit_code is not None else -1, clip(bytes(output))
+
+    async def _collect(self, item: _Exec, output: bytearray) -> None:
+        session = await self.start(item.id, stdin=False)
+        assert session is not None
+        try:
+            while (chunk := await session.read()) is not None:
+                if len(output) <= OUTPUT_LENGTH:
+                    output += chunk[1]
+        finally:
+            await session.close()
 
     def forget(self, container: Container) -> None:
         """Drop what is known of the execs of a removed container."""
         for identifier in [key for key, item in self._execs.items() if item.container is container]:
             del self._execs[identifier]
+
+
+def _words(request: ExecRequest) -> str:
+    """As Docker's events have it: with a blank behind a command without arguments."""
+    return f"{request.command[0]} {' '.join(request.command[1:])}"

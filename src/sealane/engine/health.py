@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from sealane.engine.container import Container
 from sealane.engine.containers import Containers
 from sealane.engine.context import Clock
-from sealane.engine.model import Health, HealthCheck, HealthProbe
+from sealane.engine.model import Health, HealthCheck, HealthProbe, Status
 
 INTERVAL_NS: Final = 30_000_000_000
 TIMEOUT_NS: Final = 30_000_000_000
@@ -41,6 +41,17 @@ def judge(health: Health, probe: HealthProbe, retries: int, in_start_period: boo
     return Health("unhealthy" if streak >= (retries or RETRIES) else health.status, streak, log)
 
 
+def stopped_health(health: Health | None) -> Health | None:
+    """Of a container that is not checked any more, because it ended or was paused: Docker calls it unhealthy. Pure."""
+    return None if health is None else Health("unhealthy", health.failing_streak, health.log)
+
+
+def clip(output: bytes) -> str:
+    """What is kept of a probe's output: its beginning, with dots where the rest was."""
+    text = output[:OUTPUT_LENGTH].decode(errors="replace")
+    return text if len(output) <= OUTPUT_LENGTH else f"{text}..."
+
+
 def probe_argv(check: HealthCheck) -> tuple[str, ...]:
     """The command of a check: CMD as it stands, CMD-SHELL through the shell."""
     if check.test[0] == "CMD-SHELL":
@@ -65,7 +76,8 @@ class HealthWatch:
         while await self._pause(container, self._delay_ns(container, check, started)):
             if container.state.started_ns != started or not container.running:
                 return
-            await self._probe_once(container, check, started)
+            if container.state.status is not Status.PAUSED:
+                await self._probe_once(container, check, started)
 
     def _delay_ns(self, container: Container, check: HealthCheck, started: int) -> int:
         health = container.state.health
@@ -86,9 +98,13 @@ class HealthWatch:
         begin = self._clock.now_ns()
         timeout_s = (check.timeout_ns or TIMEOUT_NS) / 1e9
         code, output = await self._probe()(container, probe_argv(check), timeout_s)
-        if not container.running or container.state.started_ns != started or container.state.health is None:
+        if (
+            container.state.status is not Status.RUNNING
+            or container.state.started_ns != started
+            or container.state.health is None
+        ):
             return
-        probe = HealthProbe(begin, self._clock.now_ns(), code, output[-OUTPUT_LENGTH:])
+        probe = HealthProbe(begin, self._clock.now_ns(), code, output)
         before = container.state.health
         after = judge(before, probe, check.retries, begin - started < check.start_period_ns)
         self._containers.commit(container, live=container.with_state(health=after))

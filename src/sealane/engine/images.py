@@ -134,7 +134,9 @@ class Images:
     ) -> ImageId:
         """An image of one layer from a root filesystem's archive."""
         image = await self._store.import_(body, reference, changes, message, platform)
-        self._events.emit("image", "import", image, {"name": reference or image})
+        if reference:
+            self._events.emit("image", "tag", image, {"name": parse_reference(reference).familiar()})
+        self._events.emit("image", "import", image, {"name": image})
         return image
 
     # names, and going

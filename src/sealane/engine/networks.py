@@ -10,7 +10,8 @@ recovery removes. One lock orders creation and removal: subnets are chosen again
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from sealane.dns.publisher import Publisher
 from sealane.engine.addresses import AddressBook
@@ -106,15 +107,19 @@ class Networks:
 
     # endpoints, kept by those who connect
 
-    def join(self, network: NetworkId) -> None:
-        """Say that a container is about to be connected, so that the network is not removed meanwhile."""
-        self._joining[network] = self._joining.get(network, 0) + 1
-
-    def joined(self, network: NetworkId) -> None:
-        """Take one ``join`` back: the endpoint exists now, or never will."""
-        self._joining[network] -= 1
-        if not self._joining[network]:
-            del self._joining[network]
+    @contextlib.contextmanager
+    def joining(self, networks: Iterable[NetworkId | None]) -> Iterator[None]:
+        """While a container is being connected to *networks*, none of them is removed."""
+        found = [network for network in networks if network is not None]
+        for network in found:
+            self._joining[network] = self._joining.get(network, 0) + 1
+        try:
+            yield
+        finally:
+            for network in found:
+                self._joining[network] -= 1
+                if not self._joining[network]:
+                    del self._joining[network]
 
     def add_endpoint(self, endpoint: EndpointSpec) -> None:
         self._endpoints[endpoint.network][endpoint.id] = endpoint

@@ -42,6 +42,8 @@ class Observer:
         container = self._containers.get(reference)
         if container.state.status is Status.PAUSED:
             raise Conflict(f"container {reference} is paused, unpause the container before attach")
+        if container.state.status is Status.RESTARTING:
+            raise Conflict(f"container {reference} is restarting, wait until the container is running")
         asked = container.record.request
         replay = None
         if request.logs:
@@ -59,6 +61,7 @@ class Observer:
             session.connect(await self._monitor.attach(container.id))
         else:
             container.sessions.append(session)
+        self._containers.emit("attach", container)
         return session
 
     async def logs(self, reference: str, request: LogRequest) -> AsyncIterator[LogLine]:
@@ -83,6 +86,7 @@ class Observer:
         if not container.running:
             raise Conflict(f"Container {container.id} is not running")
         await self._monitor.resize(container.id, height, width)
+        self._containers.emit("resize", container, height=str(height), width=str(width))
 
     async def top(self, reference: str, ps_args: str) -> ProcessTable:
         """The container's processes as the host's ps shows them."""
@@ -97,6 +101,7 @@ class Observer:
         output, complaint = await child.communicate()
         if child.returncode != 0:
             raise InvalidArgument(f"error running ps: {complaint.decode(errors='replace').strip()}")
+        self._containers.emit("top", container)
         return _table(output.decode(errors="replace"), pids)
 
     async def stats(self, reference: str) -> StatsSample:

@@ -49,6 +49,11 @@ class AttachSession:
         self._ready = asyncio.Event()
         self._closed = False
 
+    @property
+    def closed(self) -> bool:
+        """True once its client has left."""
+        return self._closed
+
     def connect(self, streams: Streams) -> None:
         """Hand the process's streams over; whoever waits in ``read`` or ``write`` goes on."""
         self._streams = streams
