@@ -7,7 +7,6 @@ import sys
 
 from sealane import VERSION
 from sealane.cli.failures import Failure
-from sealane.client import user_config
 from sealane.client.address import choose
 from sealane.client.engine import EngineClient
 
@@ -15,7 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sealane.cli.grammar import Args
     from sealane.client.address import Address
 
 
@@ -50,10 +48,6 @@ class App:
             raise Failure(
                 f'"{option}" requires API version {version}, but the Docker daemon API version is {self.engine.version}'
             )
-
-    def detach_keys(self, args: Args) -> str:
-        """The keys that detach: as asked for, else as the user configured them; empty for the usual ones."""
-        return args.text("detach-keys") or user_config.text(self.environ, "detachKeys")
 
     def say(self, text: str) -> None:
         """One line to standard output."""

@@ -51,26 +51,23 @@ def script(shell: str) -> str:
 
 def complete(instruction: str) -> int:
     """Answer the shell; *instruction* is such as ``bash_complete``."""
-    tree = _Table("sealane", {**verbs.VERBS, **dict.fromkeys(verbs.GROUPS, "")}, verbs.GROUP_HELP, GLOBAL_OPTIONS)
+    tree = _Table("sealane", {**verbs.VERBS, **dict.fromkeys(verbs.GROUPS, "")}, "", GLOBAL_OPTIONS)
     return shell_complete(tree, {}, "sealane", VARIABLE, instruction)
 
 
 class _Table(click.Group):
     """A group whose commands are looked up in a table of verbs."""
 
-    def __init__(
-        self, name: str, table: Mapping[str, str], helps: Mapping[str, str], options: tuple[Option, ...]
-    ) -> None:
-        super().__init__(name, params=[_option(option) for option in options])
+    def __init__(self, name: str, table: Mapping[str, str], help: str, options: tuple[Option, ...]) -> None:
+        super().__init__(name, params=[_option(option) for option in options if not option.hidden], help=help)
         self._table = table
-        self._helps = helps
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(self._table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in verbs.GROUPS and self.name == "sealane":
-            return _Table(cmd_name, verbs.GROUPS[cmd_name], {}, ())
+            return _Table(cmd_name, verbs.GROUPS[cmd_name], verbs.GROUP_HELP[cmd_name], ())
         target = self._table.get(cmd_name)
         return _command(cmd_name, load(target)) if target else None
 

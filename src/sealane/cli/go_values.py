@@ -136,9 +136,19 @@ class Row:
     def value(self, name: str, *args: object) -> object:
         return self._fields[name](self._source, *args)
 
+    def wants(self, name: str) -> int:
+        """How many arguments the method takes."""
+        return wants(self._fields[name]) - 1
+
     def plain(self) -> dict[str, object]:
         """All fields as a dictionary, by name; methods that need an argument (``Label``) are left out."""
         return {name: self.value(name) for name in sorted(self._fields) if name != "Label"}
+
+
+def wants(function: Callable[..., object]) -> int:
+    """How many arguments a function must be given."""
+    code, defaults = getattr(function, "__code__", None), getattr(function, "__defaults__", None) or ()
+    return code.co_argcount - len(defaults) if code is not None else 1
 
 
 def typed(name: str, value: object, *, exact: bool) -> object:
@@ -170,7 +180,13 @@ def lookup(value: object, name: str, args: Sequence[object]) -> object:
     """The field *name* of *value*. Raises TemplateError when there is none."""
     if isinstance(value, Row):
         if value.has(name):
-            return value.value(name, *args)
+            try:
+                return value.value(name, *args)
+            except TypeError:
+                wanted = value.wants(name)
+                if wanted == len(args):
+                    raise
+                raise TemplateError(f"wrong number of args for {name}: want {wanted} got {len(args)}") from None
         raise TemplateError(f"can't evaluate field {name} in type {value.kind}")
     if isinstance(value, GoStruct):
         return _field(value, name)

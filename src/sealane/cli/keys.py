@@ -1,12 +1,22 @@
-"""The key sequence that detaches from a container. Pure."""
+"""The key sequence that detaches from a container."""
 
 from __future__ import annotations
+
+from sealane.client import user_config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
+    from sealane.cli.app import App
+    from sealane.cli.grammar import Args
+
 DEFAULT_KEYS: Final = "ctrl-p,ctrl-q"
+
+
+def wanted_keys(app: App, args: Args) -> str:
+    """The keys as asked for, else as the user configured them; empty for the usual ones."""
+    return args.text("detach-keys") or user_config.text(app.environ, "detachKeys")
 
 
 def parse_keys(text: str) -> bytes:

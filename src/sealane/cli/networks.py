@@ -27,13 +27,13 @@ def user_defined(mode: str) -> bool:
 
 def parse_network(spec: str) -> tuple[str, JsonObject]:
     """``my-net`` or ``name=my-net,alias=db,ip=…`` → (name, endpoint settings). Raises ValueError."""
-    if "=" not in spec:
+    if not _is_long(spec):
         return spec, {}
     name = ""
     endpoint: JsonObject = {}
     for item in split_csv(spec):
         key, found, value = item.partition("=")
-        if not found:
+        if not found or not key:
             raise ValueError(f"invalid field {item}")
         key, value = key.strip().lower(), value.strip()
         if key == "name":
@@ -43,6 +43,12 @@ def parse_network(spec: str) -> tuple[str, JsonObject]:
     if not name:
         raise ValueError("network name/id is not specified")
     return name, endpoint
+
+
+def _is_long(spec: str) -> bool:
+    """Whether there is a ``key=value`` in it; anything else is a name, a strange one perhaps."""
+    before, _, after = spec.partition("=")
+    return bool(before and after) and all(letter.isalnum() or letter == "_" for letter in (before[-1], after[0]))
 
 
 def _set_field(endpoint: JsonObject, key: str, value: str) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 
-from sealane.cli.go_values import TemplateError, child, go_type, lookup, to_text, truth
+from sealane.cli.go_values import TemplateError, child, go_type, lookup, to_text, truth, wants
 from sealane.cli.template_functions import FUNCTIONS, HEADING_FUNCTIONS, LAZY_FUNCTIONS
 
 TYPE_CHECKING = False
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _TOKEN: Final = re.compile(
     r"""(?P<space>\s+)|(?P<string>"(?:\\.|[^"\\\n])*")|(?P<raw>`[^`]*`)|(?P<char>'(?:\\.|[^'\\])')
-    |(?P<number>[-+]?(?:0[xX][0-9a-fA-F]+|\d+\.?\d*(?:[eE][-+]?\d+)?))
+    |(?P<number>[-+]?(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?))
     |(?P<field>\.[^\W\d]\w*)|(?P<variable>\$\w*)|(?P<dot>\.)|(?P<word>[^\W\d]\w*)|(?P<mark>:=|=|\||\(|\)|,)""",
     re.VERBOSE,
 )
@@ -282,6 +282,9 @@ def _literal(kind: str, text: str, offset: int) -> Node:
     return ("function", text, offset, text)
 
 
+_NIL_LITERAL: Final = ("literal", None)
+
+
 class _Break(Exception):
     pass
 
@@ -365,6 +368,8 @@ class _Run:
         if head[0] == "field":
             args = [self._value(operand, dot) for operand in rest] + piped
             return self._field(head, dot, args)
+        if head == _NIL_LITERAL and not rest and not piped:
+            raise TemplateError('template: :1:2: executing "" at <nil>: nil is not a command')
         if rest or piped:
             raise TemplateError(f"template: :1: can't give argument to non-function {to_text(self._value(head, dot))}")
         return self._value(head, dot)
@@ -379,8 +384,11 @@ class _Run:
             return self._functions[name](*args)
         except TemplateError as error:
             raise TemplateError(f"{where}: {error}") from None
-        except (TypeError, ValueError) as error:
-            raise TemplateError(f"{where}: wrong arguments for {name}: {error}") from None
+        except TypeError:
+            wanted = f"wrong number of args for {name}: want {wants(self._functions[name])} got {len(args)}"
+            raise TemplateError(f"{where}: {wanted}") from None
+        except ValueError as error:
+            raise TemplateError(f"{where}: error calling {name}: {error}") from None
 
     def _lazy(self, name: str, rest: list[Node], dot: object, piped: list[object]) -> object:
         value: object = None
@@ -414,7 +422,7 @@ class _Run:
             last = at == len(names) - 1
             try:
                 value = lookup(value, name, args if last else [])
-            except (TemplateError, TypeError) as error:
+            except TemplateError as error:
                 # Go takes a chain for one node that stands where its second field does.
                 where = names[min(1, len(names) - 1)][1]
                 path = "".join(f".{part}" for part, _ in names)

@@ -5,8 +5,6 @@ Source: the documentation of Go's text/template package, and of Docker's --forma
 
 from __future__ import annotations
 
-import json
-
 from sealane.cli.go_values import Nil, TemplateError, child, go_type, missing, to_json, to_text, truth
 from sealane.cli.quoting import go_quote
 
@@ -25,9 +23,10 @@ def _index(collection: object, *keys: object) -> object:
         if isinstance(collection, dict):
             collection = child(collection, collection[key]) if key in collection else missing(collection)
         elif isinstance(collection, (list, tuple, str)):
-            if not isinstance(key, int) or not 0 <= key < len(collection):
+            items = collection.encode() if isinstance(collection, str) else collection
+            if not isinstance(key, int) or not 0 <= key < len(items):
                 raise TemplateError(f"error calling index: index out of range: {to_text(key)}")
-            collection = child(collection, collection[key])
+            collection = child(collection, items[key])
         elif collection is None or isinstance(collection, Nil):
             raise TemplateError("error calling index: index of untyped nil")
         else:
@@ -38,13 +37,15 @@ def _index(collection: object, *keys: object) -> object:
 def _slice(value: object, *bounds: object) -> object:
     if not isinstance(value, (str, list)) or not all(isinstance(bound, int) for bound in bounds) or len(bounds) > 2:
         raise TemplateError(f"error calling slice: can't slice item of type {go_type(value)}")
+    items = value.encode() if isinstance(value, str) else value
     start = bounds[0] if bounds else 0
-    stop = bounds[1] if len(bounds) > 1 else len(value)
-    if not isinstance(start, int) or not isinstance(stop, int) or not 0 <= start <= len(value):
+    stop = bounds[1] if len(bounds) > 1 else len(items)
+    if not isinstance(start, int) or not isinstance(stop, int) or not 0 <= start <= len(items):
         raise TemplateError(f"error calling slice: index out of range: {to_text(start)}")
-    if not start <= stop <= len(value):
+    if not start <= stop <= len(items):
         raise TemplateError(f"error calling slice: index out of range: {to_text(stop)}")
-    return value[start:stop]
+    cut = items[start:stop]
+    return cut.decode("utf-8", "replace") if isinstance(cut, bytes) else cut
 
 
 def _length(value: object) -> int:
@@ -150,6 +151,23 @@ def _join(items: object, separator: object = "") -> str:
     return str(separator).join(to_text(item, top=False) for item in items)
 
 
+def _split(text: object, separator: object) -> list[object]:
+    return list(str(text)) if separator == "" else [*str(text).split(str(separator))]
+
+
+def _js(*values: object) -> str:
+    """Text for a JavaScript string: the marks that end it, or that begin something in HTML, are escaped."""
+    out = ""
+    for letter in _print(*values):
+        if letter in "\\'\"":
+            out += "\\" + letter
+        elif letter in "<>&=" or letter < " ":
+            out += f"\\u{ord(letter):04X}"
+        else:
+            out += letter
+    return out
+
+
 def _html(*values: object) -> str:
     import html
 
@@ -165,7 +183,7 @@ def _urlquery(*values: object) -> str:
 FUNCTIONS: Final[Mapping[str, Callable[..., object]]] = {
     "json": to_json,
     "join": _join,
-    "split": lambda text, separator: str(text).split(str(separator)),
+    "split": _split,
     "lower": lambda text: str(text).lower(),
     "upper": lambda text: str(text).upper(),
     "title": _title,
@@ -178,7 +196,7 @@ FUNCTIONS: Final[Mapping[str, Callable[..., object]]] = {
     "println": _println,
     "printf": _printf,
     "html": _html,
-    "js": lambda *values: json.dumps(_print(*values))[1:-1],
+    "js": _js,
     "urlquery": _urlquery,
     "not": lambda value: not truth(value),
     "eq": _equal,

@@ -6,9 +6,8 @@ helper that fails counts as a missing entry (the pull then says what is wrong).
 
 from __future__ import annotations
 
-import json
-
 from sealane.client import user_config
+from sealane.client.jsons import dumps, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def registry_auth(host: str, environ: Mapping[str, str]) -> str:
         return ""
     import base64
 
-    return base64.urlsafe_b64encode(json.dumps({**found, "serveraddress": key}).encode()).decode()
+    return base64.urlsafe_b64encode(dumps({**found, "serveraddress": key}).encode()).decode()
 
 
 def _from_file(config: JsonObject, key: str) -> JsonObject:
@@ -57,7 +56,7 @@ def _from_helper(config: JsonObject, key: str) -> JsonObject:
         done = subprocess.run(
             [f"docker-credential-{helper}", "get"], input=key.encode(), capture_output=True, timeout=30, check=True
         )
-        answer = json.loads(done.stdout)
+        answer = loads(done.stdout)
     except (OSError, ValueError, subprocess.SubprocessError):
         return {}
     if answer.get("Username") == "<token>":

@@ -6,7 +6,7 @@ from sealane.cli.attachment import SignalDesk, caught_signals, join, wait_readab
 from sealane.cli.commands.run import attach, exit_code
 from sealane.cli.failures import Failure
 from sealane.cli.grammar import Command, switch, text
-from sealane.cli.keys import parse_keys
+from sealane.cli.keys import parse_keys, wanted_keys
 from sealane.cli.terminal import SignalPipe
 from sealane.client.engine import path
 
@@ -26,7 +26,7 @@ def run(app: App, args: Args) -> int:
         app.complain("the input device is not a TTY")
         return 1
     return attach_running(
-        app, container["Id"], tty=tty, stdin=stdin, keys=app.detach_keys(args), forward=args.flag("sig-proxy")
+        app, container["Id"], tty=tty, stdin=stdin, keys=wanted_keys(app, args), forward=args.flag("sig-proxy")
     )
 
 

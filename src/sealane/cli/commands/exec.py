@@ -7,6 +7,7 @@ import os
 from sealane.cli.environment import check_variable, environment
 from sealane.cli.failures import Failure
 from sealane.cli.grammar import Command, many, switch, text
+from sealane.cli.keys import parse_keys, wanted_keys
 from sealane.client.engine import path
 
 TYPE_CHECKING = False
@@ -49,8 +50,8 @@ def _body(app: App, args: Args, *, stdin: bool, attach: bool) -> JsonObject:
         "User": args.text("user"),
         "WorkingDir": args.text("workdir"),
     }
-    if app.detach_keys(args):
-        body["DetachKeys"] = app.detach_keys(args)
+    if wanted_keys(app, args):
+        body["DetachKeys"] = wanted_keys(app, args)
     if args.flag("tty"):
         from sealane.cli.terminal import size
 
@@ -62,12 +63,11 @@ def _body(app: App, args: Args, *, stdin: bool, attach: bool) -> JsonObject:
 
 def _attached(app: App, args: Args, exec_id: str, start: JsonObject, *, stdin: bool) -> int:
     from sealane.cli.attachment import SignalDesk, caught_signals, join
-    from sealane.cli.keys import parse_keys
     from sealane.cli.terminal import SignalPipe
 
     tty = args.flag("tty")
     try:
-        keys = parse_keys(app.detach_keys(args))
+        keys = parse_keys(wanted_keys(app, args))
     except ValueError as error:
         raise Failure(str(error), 125) from None
     with SignalPipe(caught_signals(tty=tty, forward=False)) as pipe:

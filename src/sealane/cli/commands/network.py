@@ -6,7 +6,7 @@ from sealane.cli.environment import pairs
 from sealane.cli.failures import Failure, describe
 from sealane.cli.grammar import Command, csv, many, number, switch, text
 from sealane.client.engine import path
-from sealane.client.errors import ApiError
+from sealane.client.errors import ApiError, Unreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,14 +54,18 @@ def _disconnect(app: App, args: Args) -> int:
     return 0
 
 
+def _is_missing(error: ApiError | Unreachable) -> bool:
+    return isinstance(error, ApiError) and error.status == _MISSING
+
+
 def _rm(app: App, args: Args) -> int:
     code = 0
     for name in args.operands:
         try:
             app.engine.call("DELETE", path("networks", name))
             app.say(name)
-        except ApiError as error:
-            if args.flag("force") and error.status == _MISSING:
+        except (ApiError, Unreachable) as error:
+            if args.flag("force") and _is_missing(error):
                 continue
             app.complain(describe(error))
             code = 1

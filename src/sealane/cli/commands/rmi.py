@@ -6,7 +6,7 @@ from sealane.cli.failures import describe
 from sealane.cli.grammar import Command, csv, switch
 from sealane.cli.platforms import parse_platform
 from sealane.client.engine import path
-from sealane.client.errors import ApiError
+from sealane.client.errors import ApiError, Unreachable
 from sealane.client.jsons import dumps
 
 TYPE_CHECKING = False
@@ -28,9 +28,9 @@ def run(app: App, args: Args) -> int:
     for name in args.operands:
         try:
             removed = app.engine.delete(path("images", name), query)
-        except ApiError as error:
+        except (ApiError, Unreachable) as error:
             app.complain(describe(error))
-            if not (args.flag("force") and error.status == _MISSING):
+            if not (args.flag("force") and isinstance(error, ApiError) and error.status == _MISSING):
                 code = 1
             continue
         for item in removed or ():

@@ -7,6 +7,7 @@ from sealane.cli.container_body import attached_streams
 from sealane.cli.container_options import CONTAINER_OPTIONS
 from sealane.cli.failures import Failure, describe
 from sealane.cli.grammar import Command, switch, text
+from sealane.cli.keys import parse_keys, wanted_keys
 from sealane.client.engine import path
 from sealane.client.errors import ApiError
 from sealane.client.jsons import loads
@@ -85,7 +86,7 @@ def start_code(message: str) -> int:
 def _attached(app: App, args: Args, container: str, streams: tuple[str, ...], desk: SignalDesk) -> int:
     from sealane.cli.attachment import join, wait_readable
 
-    stream = attach(app, container, streams, app.detach_keys(args))
+    stream = attach(app, container, streams, wanted_keys(app, args))
     waiting = app.engine.call("POST", path("containers", container, "wait"), {"condition": _condition(args)})
     finished = join(
         app,
@@ -107,10 +108,9 @@ def _condition(args: Args) -> str:
 
 
 def _keys(app: App, args: Args) -> bytes:
-    from sealane.cli.keys import parse_keys
 
     try:
-        return parse_keys(app.detach_keys(args))
+        return parse_keys(wanted_keys(app, args))
     except ValueError as error:
         raise Failure(str(error), 125) from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sealane.cli.failures import Failure, describe
 from sealane.cli.grammar import Command, switch, text
+from sealane.cli.keys import parse_keys, wanted_keys
 from sealane.client.engine import path
 from sealane.client.errors import ApiError
 
@@ -36,7 +37,6 @@ def run(app: App, args: Args) -> int:
 def _start_attached(app: App, args: Args) -> int:
     from sealane.cli.attachment import SignalDesk, caught_signals, join, wait_readable
     from sealane.cli.commands.run import attach, exit_code
-    from sealane.cli.keys import parse_keys
     from sealane.cli.terminal import SignalPipe
 
     info = app.engine.get(path("containers", args.operands[0], "json"))
@@ -46,14 +46,14 @@ def _start_attached(app: App, args: Args) -> int:
         app.complain("the input device is not a TTY")
         return 1
     try:
-        keys = parse_keys(app.detach_keys(args))
+        keys = parse_keys(wanted_keys(app, args))
     except ValueError as error:
         raise Failure(str(error)) from None
     streams = ("stdin", "stdout", "stderr") if stdin else ("stdout", "stderr")
     with SignalPipe(caught_signals(tty=tty, forward=not tty)) as pipe:
         resize_path = path("containers", container, "resize") if tty else ""
         desk = SignalDesk(app, pipe, resize_path=resize_path, forward_to="" if tty else container)
-        stream = attach(app, container, streams, app.detach_keys(args))
+        stream = attach(app, container, streams, wanted_keys(app, args))
         removed = bool(info["HostConfig"].get("AutoRemove"))
         waiting = app.engine.call(
             "POST", path("containers", container, "wait"), {"condition": "removed" if removed else "next-exit"}

@@ -16,7 +16,7 @@ from sealane.cli.output import (
     wanted_format,
 )
 from sealane.client.engine import filters_query, path
-from sealane.client.errors import ApiError
+from sealane.client.errors import ApiError, Unreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _rm(app: App, args: Args) -> int:
         try:
             app.engine.call("DELETE", path("volumes", name), {"force": args.flag("force")})
             app.say(name)
-        except ApiError as error:
+        except (ApiError, Unreachable) as error:
             app.complain(describe(error))
             code = 1
     return code
