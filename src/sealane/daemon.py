@@ -285,7 +285,9 @@ def _build(
 ) -> tuple[Engine, Recovery]:
     where = cgroups.layout()
     directory: Directory[Container] = Directory()
-    addresses = AddressBook(lambda identifier: _name_of(directory, identifier))
+    addresses = AddressBook(
+        lambda identifier: _name_of(directory, identifier), lambda identifier: _runs(directory, identifier)
+    )
     networks = Networks(context, database, events, wires, publisher, addresses)
     ports = PortBook(context, relay, _probe_port, _ephemeral_range, Path("/proc/net/if_inet6").exists())
     sandboxes = Sandboxes(context, networks, wires, publisher, addresses, ports)
@@ -367,6 +369,12 @@ def _host_id(database: Database) -> str:
 def _name_of(directory: Directory[Container], identifier: ContainerId) -> str:
     container = directory.get(identifier)
     return container.name if container is not None else short(identifier)
+
+
+def _runs(directory: Directory[Container], identifier: ContainerId) -> bool:
+    """Also while it is being started, or something else is done to it."""
+    container = directory.get(identifier)
+    return container is not None and (container.running or container.lock.locked())
 
 
 def _probe_port(address: IPAddress, transport: Transport, port: int) -> str:

@@ -87,6 +87,7 @@ class Sandboxes:
     def settle_one(self, container: Container, attachment: Attachment, others: Sequence[EndpointSpec]) -> EndpointSpec:
         """One endpoint beside *others* of the same container, its addresses reserved."""
         spec = self._find(attachment)
+        wanted = [ip_address(text) for text in (attachment.asked.ipv4, attachment.asked.ipv6) if text]
         names = endpoint_names(
             container.name, attachment.asked.aliases, container.id, container.record.process.hostname
         )
@@ -98,7 +99,7 @@ class Sandboxes:
             container_name=container.name,
             names=names if spec.user_defined else (),
             used_ifnames=[IfName(other.ifname) for other in others],
-            taken=self._addresses.taken(spec, container.id),
+            taken=self._addresses.taken(spec, container.id, wanted),
             entropy=os.urandom(6),
         )
         for address in addresses_of(endpoint):
