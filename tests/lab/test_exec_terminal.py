@@ -81,7 +81,9 @@ def test_job_control_and_ctrl_c(bash: Terminal) -> None:
 
 
 def test_colours_and_all_bytes_come_through(cli: Cli, srv1: str) -> None:
-    with cli.terminal("exec", "-it", srv1, "sh", "-c", "ls --color=auto -d /etc | od -c | head -1; ls --color=auto -d /etc; echo ende") as terminal:
+    with cli.terminal(
+        "exec", "-it", srv1, "sh", "-c", "ls --color=auto -d /etc | od -c | head -1; ls --color=auto -d /etc; echo ende"
+    ) as terminal:
         terminal.expect("ende")
         assert terminal.wait() == 0
         assert "\x1b" not in terminal.screen, "what paints is not text"
@@ -154,7 +156,16 @@ def test_exec_has_its_own_user_directory_and_environment(cli: Cli, srv1: str) ->
 
 @ours
 def test_signals_are_forwarded(cli: Cli) -> None:
-    with cli.background("run", "--rm", "--name", "trap", "busybox", "sh", "-c", "trap 'exit 42' TERM; echo up; while :; do sleep 0.1; done") as process:
+    with cli.background(
+        "run",
+        "--rm",
+        "--name",
+        "trap",
+        "busybox",
+        "sh",
+        "-c",
+        "trap 'exit 42' TERM; echo up; while :; do sleep 0.1; done",
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"up\n"
         process.terminate()

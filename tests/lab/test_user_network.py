@@ -158,7 +158,7 @@ def test_everything_in_the_kernel_can_be_listed_and_goes_with_the_network(pair: 
     veths = [link["ifname"] for link in running.run(["ip", "-json", "link", "show", "master", bridge]).json]
     address = cli.engine.inspect("srv1")["NetworkSettings"]["Networks"]["my-network"]["IPAddress"]
     listed = [re.split(r" {3,}", line) for line in cli("network", "inspect", "--kernel", "my-network").out.splitlines()]
-    commands = {what: command for what, _, command in listed}
+    commands = {what: command for what, _, command in reversed(listed)}  # a link is made first, then set up
     assert commands[f"link {bridge}"].startswith(f"ip link add {bridge} ")
     assert commands[f"address {pair.subnet('my-network')['Gateway']}/16"].startswith("ip addr add ")
     assert all(f" master {bridge} " in commands[f"link {veth}"] for veth in veths)

@@ -114,24 +114,35 @@ class Place:
                         raise
                     time.sleep(0.02)
 
+    @contextlib.contextmanager
+    def answering(self, port: int, text: str) -> Iterator[list[str]]:
+        """Answer every request at *port* of any address with *text*; yields the addresses from where somebody asked."""
+        sock = self.inside(lambda: socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True))
+        askers: list[str] = []
+
+        def answer() -> None:
+            while True:
+                try:
+                    peer, address = sock.accept()
+                except OSError:
+                    return
+                askers.append(str(getattr(ip_address(address[0]), "ipv4_mapped", None) or address[0]))
+                with peer, contextlib.suppress(OSError):
+                    peer.recv(65536)
+                    peer.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + text.encode())
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            yield askers
+        finally:
+            sock.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            sock.close()
+
     def cut_off(self, targets: Iterable[tuple[Address, int]]) -> bool:
         """True when none of these takes a connection within a second; all are tried at once."""
-        wanted = list(targets)
-        assert wanted, "a claim about nobody"
-        reached: list[str] = []
-
-        def attempt(address: Address, port: int) -> None:
-            with contextlib.suppress(OSError):
-                self.ask(address, port, _SILENCE_S)
-                reached.append(f"{address}:{port}")
-
-        threads = [threading.Thread(target=attempt, args=target) for target in wanted]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert reached == [], f"reached from {self}: {reached}"
-        return True
+        return none_reaches((self, address, port) for address, port in targets)
 
     def sends_in_vain(self, address: Address, port: int) -> bool:
         """True when no datagram comes back within a second."""
@@ -331,6 +342,26 @@ class Lab:
         _ip(f"route add default via {here}", path)
         _ip(f"route add default via {here6}", path)
         return Outsider(path, here, there, here6)
+
+
+def none_reaches(attempts: Iterable[tuple[Place, Address, int]]) -> bool:
+    """True when of these (who, address, port) none gets an answer within a second; all are tried at once."""
+    wanted = list(attempts)
+    assert wanted, "a claim about nobody"
+    reached: list[str] = []
+
+    def attempt(who: Place, address: Address, port: int) -> None:
+        with contextlib.suppress(OSError):
+            who.ask(address, port, _SILENCE_S)
+            reached.append(f"{who} reached {address}:{port}")
+
+    threads = [threading.Thread(target=attempt, args=each) for each in wanted]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert reached == [], "\n".join(reached)
+    return True
 
 
 def _target(address: Address, port: int) -> tuple[tuple[str, int], socket.AddressFamily]:

@@ -98,8 +98,8 @@ def _cgroups() -> Iterator[str]:
     roots = [root] if (root / "cgroup.controllers").exists() else list(root.iterdir())
     for hierarchy in roots:
         for top in hierarchy.glob("sealane*"):
-            for folder in (top, *top.rglob("*/")):
-                yield str(folder)
+            for folder, _, _ in os.walk(top):  # groups of others come and go meanwhile
+                yield folder
 
 
 def _processes(session: Session) -> Iterator[str]:
