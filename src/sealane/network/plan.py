@@ -124,6 +124,20 @@ class Restore:
 
 
 @dataclass(frozen=True, slots=True)
+class Rename:
+    """Give a link that is down another name."""
+
+    before: LinkKey
+    after: LinkKey
+
+    def describe(self) -> str:
+        return f"{ip_command(self.before.ns)} link set {self.before.name} name {self.after.name}"
+
+    def inverse(self) -> Rename:
+        return Rename(self.after, self.before)
+
+
+@dataclass(frozen=True, slots=True)
 class AddAddress:
     address: Address
 
@@ -217,6 +231,7 @@ Op = (
     | SetLink
     | Cut
     | Restore
+    | Rename
     | AddAddress
     | DelAddress
     | AddRoute

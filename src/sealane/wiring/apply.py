@@ -34,6 +34,7 @@ from sealane.network.plan import (
     DelRoute,
     Op,
     Plan,
+    Rename,
     Restore,
     SetLink,
     SetSysctl,
@@ -92,6 +93,9 @@ class Session:
                 self._rtnl(link.ns).set_link(self._index(link), up=True)
                 if link.altname:
                     self._add_altname(link, self._index(link))
+            case Rename(before, after):
+                index = self._indexes.pop((before.ns, before.name), None)
+                self._rtnl(before.ns).set_link(before.name if index is None else index, name=after.name)
             case AddAddress(address):
                 self._rtnl(address.ns).add_address(self._index(address), address.interface, nodad=True)
             case DelAddress(address):
@@ -332,12 +336,18 @@ def _do_to_the_end(session: Session, op: Op) -> None:
     try:
         session.do(op)
     except OSError as error:
-        if error.errno not in GONE or not isinstance(op, DelLink | DelAddress | DelRoute | DelElements | Cut):
+        if error.errno not in GONE or not _takes_away(op):
             raise
         if isinstance(op, DelElements) and len(op.elements) > 1:
             # One element that is not there fails the whole transaction: delete the others one by one.
             for element in op.elements:
                 _do_to_the_end(session, DelElements((element,), op.table))
+
+
+def _takes_away(op: Op) -> bool:
+    if isinstance(op, SetLink):
+        return not op.after.up
+    return isinstance(op, DelLink | DelAddress | DelRoute | DelElements | Cut | Rename)
 
 
 def _failure(step: tuple[Op, ...], error: OSError, left: Sequence[OSError]) -> Internal:

@@ -36,10 +36,10 @@ from sealane.network.firewall import (
     endpoint_elements,
     tracked,
 )
-from sealane.network.plan import Cut, Plan, plan
+from sealane.network.plan import Cut, Op, Plan, Rename, SetLink, plan
 from sealane.network.ruleset import TABLE, Ruleset, SetId
 from sealane.network.spec import EndpointSpec, NetworkSpec
-from sealane.network.topology import EMPTY, HOST, Link, LinkKind, Namespace, Route, Topology, union
+from sealane.network.topology import EMPTY, HOST, Link, LinkKey, LinkKind, Namespace, Route, Topology, union
 from sealane.values import ContainerId, EndpointId, IfName, IPNetwork, NetworkId, short
 from sealane.wiring import flows, forwarding
 from sealane.wiring.apply import Applier
@@ -167,7 +167,7 @@ class Fabric:
         except OSError as error:
             raise Internal(f"cannot prepare network {network.name}: {error.strerror or error}") from error
         for link in wanted.links:
-            self._reaper.wait_for(link.name)
+            self._reaper.wait_for(link.key)
         wanted, observed = self._beside_existing(network, wanted)
         self._applier.run(plan(wanted, observed, self._table))
         self._networks[network.id] = network
@@ -233,7 +233,7 @@ class Fabric:
         steps = plan(EMPTY, Topology(addresses=addresses, elements=held.elements), self._table)
         self._applier.tear((*steps, *(Cut(link) for link in mine)))
         for link in mine:
-            self._reaper.bury(link.name)
+            self._reaper.bury(link.key)
         self._tell_neighbours()
 
     def _is_mine(self, network: NetworkSpec, link: Link) -> bool:
@@ -320,7 +320,8 @@ class Fabric:
     def disconnect(self, network: NetworkSpec, endpoint: EndpointSpec, sandbox_ns: Path | None) -> None:
         """Published ports first, then the link. Runs to the end; what is gone already is no error.
 
-        *sandbox_ns* None: the namespace is about to go and takes the link along; until then the link is cut.
+        The link is cut, and the container's end gives up its addresses and its name; it is deleted in the background.
+        *sandbox_ns* None: the namespace is about to go and takes the link along; until then it is only cut.
         """
         self._reaper.touch()
         forgotten = endpoint.id in self._unpublished
@@ -329,18 +330,26 @@ class Fabric:
         talked = self._talked(network, endpoint)
         ns = Namespace(str(sandbox_ns)) if sandbox_ns is not None else self._sandbox(endpoint.container)
         held = endpoint_topology(network, endpoint, ns)
-        links = held.links if sandbox_ns is not None else ()
-        steps = plan(EMPTY, Topology(links=links, elements=held.elements), self._table)
-        if sandbox_ns is None:
-            steps = (*steps, *(Cut(link) for link in held.links if link.kind is LinkKind.VETH and link.ns == HOST))
+        addresses = held.addresses if sandbox_ns is not None else ()
+        steps = plan(EMPTY, Topology(addresses=addresses, elements=held.elements), self._table)
+        steps = (*steps, *(Cut(link) for link in held.links if link.ns == HOST))
+        if sandbox_ns is not None:
+            steps = (*steps, *_retirement(endpoint, [link for link in held.links if link.ns == ns]))
         try:
             self._applier.tear(steps)
         finally:
             # After the link: what the container still sent would be tracked anew. A dying one sends nothing more.
+            if sandbox_ns is not None:
+                self._bury(endpoint, held.links)
             if talked and not (forgotten and sandbox_ns is None):
                 self._flows.forget(flows.of_endpoint(endpoint))
             self._unpublished.discard(endpoint.id)
             self._uncounted.discard(endpoint.id)
+
+    def _bury(self, endpoint: EndpointSpec, links: Iterable[Link]) -> None:
+        for link in links:
+            if link.owner:
+                self._reaper.bury(link.key if link.ns == HOST else LinkKey(link.ns, endpoint.host_ifname))
 
     def _talked(self, network: NetworkSpec, endpoint: EndpointSpec) -> bool:
         """Whether the kernel may remember connections of *endpoint*. To be asked while its elements are there."""
@@ -426,5 +435,13 @@ def _could_not_forget(error: OSError) -> None:
     _log.warning("cannot make the kernel forget connections of containers that are gone: %s", error.strerror or error)
 
 
-def _could_not_bury(link: IfName, error: OSError) -> None:
+def _retirement(endpoint: EndpointSpec, links: Iterable[Link]) -> Plan:
+    """The container's links as nobody's: down, and by a name that no other link of the container can want."""
+    steps: list[Op] = []
+    for link in links:
+        steps += (SetLink(link, replace(link, up=False)), Rename(link.key, LinkKey(link.ns, endpoint.host_ifname)))
+    return tuple(steps)
+
+
+def _could_not_bury(link: LinkKey, error: OSError) -> None:
     _log.warning("cannot delete link %s: %s; the next repair tries again", link, error.strerror or error)

@@ -16,9 +16,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 
 from sealane.linux.netlink.socket import Rtnl
-from sealane.values import IfName
+from sealane.network.topology import HOST, LinkKey
 from sealane.wiring.apply import GONE
 
 
@@ -28,7 +29,7 @@ class Reaper:
     def __init__(
         self,
         open_rtnl: Callable[[], Rtnl],
-        on_failure: Callable[[IfName, OSError], None],
+        on_failure: Callable[[LinkKey, OSError], None],
         quiet: float = 0.1,
         patience: float = 3.0,
     ) -> None:
@@ -37,9 +38,9 @@ class Reaper:
         self._quiet = quiet
         self._patience = patience
         self._changed = threading.Condition()
-        self._links: deque[tuple[float, IfName]] = deque()
+        self._links: deque[tuple[float, LinkKey]] = deque()
         self._namespaces: deque[tuple[float, int]] = deque()
-        self._going: IfName | None = None
+        self._going: LinkKey | None = None
         self._last_call = 0.0
         self._urgent = 0
         self._closing = False
@@ -49,8 +50,8 @@ class Reaper:
         """Somebody uses the fabric: not now."""
         self._last_call = time.monotonic()
 
-    def bury(self, link: IfName) -> None:
-        """Delete *link* soon."""
+    def bury(self, link: LinkKey) -> None:
+        """Delete *link* soon, in the host's or another namespace."""
         with self._changed:
             self._links.append((time.monotonic(), link))
             self._awake()
@@ -61,7 +62,7 @@ class Reaper:
             self._namespaces.append((time.monotonic(), fd))
             self._awake()
 
-    def wait_for(self, link: IfName) -> None:
+    def wait_for(self, link: LinkKey) -> None:
         """Return when *link* is not, or no longer, to be deleted; hurries."""
         with self._changed:
             if not self._holds(link):
@@ -87,7 +88,7 @@ class Reaper:
             self._thread.start()
         self._changed.notify_all()
 
-    def _holds(self, link: IfName) -> bool:
+    def _holds(self, link: LinkKey) -> bool:
         return self._going == link or any(link == name for _, name in self._links)
 
     def _work(self) -> None:
@@ -127,7 +128,11 @@ class Reaper:
             _, self._going = self._links.popleft()
             link = self._going
         try:
-            rtnl.del_link(link)
+            if link.ns == HOST:
+                rtnl.del_link(link.name)
+            else:
+                with Rtnl.open_in(Path(link.ns)) as inside:
+                    inside.del_link(link.name)
         except OSError as error:
             if error.errno not in GONE:
                 self._on_failure(link, error)

@@ -11,6 +11,7 @@ import os
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -41,6 +42,7 @@ UPLINK6, REMOTE6 = IPv6Interface("2001:db8::1/64"), IPv6Interface("2001:db8::9/6
 ANY4, ANY6 = IPv4Address(0), IPv6Address(0)
 BRIDGE = "com.docker.network.bridge."
 CLOSED_AFTER = 0.4  # seconds; a refusal by dropping shows only as silence
+PATIENCE = 15.0  # seconds for an answer that has to come, on a machine that is busy with other things
 
 
 @dataclass(frozen=True)
@@ -215,15 +217,26 @@ class Drawing:
                 server.close()
 
     def seen_from(self, ns: Path, to: IPAddress, port: ContainerPort) -> str | None:
-        """The address that the server at *to* saw the asker by; None when nobody answered."""
-        return namespaces.run_in(ns, lambda: _ask(to, port))
+        """The address that the server at *to* saw the asker by; None when nobody answered in the end."""
+        deadline = time.monotonic() + PATIENCE
+        while (seen := namespaces.run_in(ns, lambda: _ask(to, port, 1.5))) is None and time.monotonic() < deadline:
+            pass
+        return seen
+
+    def cut_off(self, ns: Path, to: IPAddress, port: ContainerPort) -> bool:
+        """True when nobody answers."""
+        return namespaces.run_in(ns, lambda: _ask(to, port, CLOSED_AFTER)) is None
+
+    def reached(self, ns: Path, to: IPAddress, port: ContainerPort, expected: bool) -> bool:
+        """Whether somebody answers, waited for only as long as *expected* deserves."""
+        return self.seen_from(ns, to, port) is not None if expected else not self.cut_off(ns, to, port)
 
 
-def _ask(to: IPAddress, port: ContainerPort) -> str | None:
+def _ask(to: IPAddress, port: ContainerPort, within: float) -> str | None:
     family = socket.AF_INET if to.version == 4 else socket.AF_INET6
     kind = socket.SOCK_STREAM if port.transport is Transport.TCP else socket.SOCK_DGRAM
     with socket.socket(family, kind) as sock:
-        sock.settimeout(CLOSED_AFTER)
+        sock.settimeout(within)
         try:
             sock.connect((str(to), port.number))
             sock.send(b"?")

@@ -98,7 +98,7 @@ def test_unpublishing_comes_before_the_links_go(host: Drawing) -> None:
         assert answered(client, PATIENCE)
         host.fabric.unpublish(red, a.endpoints[0])
         host.fabric.unpublish(red, a.endpoints[0])
-        assert host.seen_from(host.remote, UPLINK4.ip, tcp(8080)) is None
+        assert host.cut_off(host.remote, UPLINK4.ip, tcp(8080))
         assert host.seen_from(host.host, a.ipv4, tcp(80)) is not None
         until(lambda: not answered(client, 0.1), "the client is led to the container no more")
         assert not answered(client, 0.2)
