@@ -269,12 +269,13 @@ class Containers:
         """Promise an address to a container. Raises Forbidden (Docker's) naming the container that has it."""
         address = ip_address(text)
         holder = self._addresses.holder(network, address)
-        if holder is not None and holder != container:
+        if holder is None:
+            self._addresses.hold(network, address, container)
+        elif not self._addresses.free_for(network, address, container):
             owner = self._directory.get(holder)
             raise Forbidden(
                 f"Address already in use: {text} belongs to container {owner.name if owner else short(holder)}"
             )
-        self._addresses.hold(network, address, container)
 
     def release_static(self, network: NetworkId, text: str, container: ContainerId) -> None:
         self._addresses.release(network, ip_address(text), container)
