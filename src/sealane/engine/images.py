@@ -113,6 +113,10 @@ class Images:
         self._events.emit("image", "pull", name.familiar(), {"name": name.familiar_repository})
         return result
 
+    async def login(self, server: str, credentials: Credentials) -> None:
+        """Show credentials to a registry. Raises Unauthorized, Unavailable, InvalidArgument."""
+        await self._puller.login(server, credentials)
+
     async def load(self, body: AsyncIterator[bytes]) -> AsyncIterator[str]:
         """Load every image of an archive; yields Docker's lines."""
         before = {image.id for image in self._store.all()}

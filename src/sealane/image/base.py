@@ -86,8 +86,12 @@ class BaseStore:
         if name.digest is not None:
             raise InvalidArgument("refusing to create a tag with a digest reference")
         self._catalogue.put_names([name], image)
-        self._catalogue.tagged(image, now_ns)
+        self.note_name(image, now_ns)
         return image
+
+    def note_name(self, image: ImageId, now_ns: int) -> None:
+        """Remember when somebody here gave *image* a name."""
+        self._catalogue.tagged(image, now_ns)
 
     def name(self, image: ImageId, names: Sequence[Reference], digest: str = "") -> None:
         """Point *names* at *image*; *digest* is that of the manifest behind them."""

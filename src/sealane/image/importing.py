@@ -60,6 +60,7 @@ async def import_image(store: BaseStore, body: AsyncIterator[bytes], ref: str, m
         raise Internal(f"cannot import the image: {error.strerror or error}") from error
     if name is not None:
         store.name(image, [name])
+        store.note_name(image, making.now_ns)
     return image
 
 

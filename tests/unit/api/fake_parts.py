@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sealane.api.backend import Credentials
 from sealane.engine.model import Event, Pruned, RemovedImage, SystemInfo, VolumeView
-from sealane.errors import Conflict, InvalidArgument, NotFound
+from sealane.errors import Conflict, InvalidArgument, NotFound, Unauthorized
 from sealane.values import ImageId
 
 if TYPE_CHECKING:
@@ -100,6 +101,10 @@ class Images:
         yield Step("aaaaaaaaaaaa", "Pull complete")
         yield Step("", "Status: Downloaded newer image")
         self.add(f"{ref}:{tag or 'latest'}")
+
+    async def login(self, server: str, credentials: Credentials, /) -> None:
+        if credentials.password == "wrong":
+            raise Unauthorized(f"login attempt to {server} failed with status: 401 Unauthorized")
 
     async def load(self, body: AsyncIterator[bytes], /) -> AsyncIterator[str]:
         size = 0

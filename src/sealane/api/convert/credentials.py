@@ -21,11 +21,15 @@ def credentials(header: str) -> Credentials | None:
         sent = decode(base64.b64decode(padded, altchars=b"-_") or b"{}", RegistryAuth)
     except (binascii.Error, ValueError, InvalidArgument):
         return None
+    found = of(sent)
+    return found if found.username or found.identity_token or found.registry_token else None
+
+
+def of(sent: RegistryAuth) -> Credentials:
+    """What a client sent, with user and password where they belong."""
     username, password = sent.username, sent.password
     if sent.auth and not username:
         username, password = _basic(sent.auth)
-    if not (username or sent.identitytoken or sent.registrytoken):
-        return None
     return Credentials(
         username=username,
         password=password,

@@ -22,7 +22,7 @@ from sealane.api.schema.image import (
     ProgressLine,
 )
 from sealane.api.versions import ApiVersion
-from sealane.errors import InvalidArgument, SealaneError, Unsupported
+from sealane.errors import Forbidden, InvalidArgument, SealaneError, Unauthorized, Unsupported
 
 T = TypeVar("T")
 
@@ -75,7 +75,11 @@ async def create(engine: Engine, request: Request) -> Reply:
     platform = check_platform(query.text("platform"))
     await request.read()
     progress = engine.images.pull(name, tag, platform, credentials(request.headers.get("x-registry-auth", "")))
-    first = await _first(progress)
+    try:
+        first = await _first(progress)
+    except Unauthorized as error:
+        # Not 401: the docker command line takes that for the engine's own question, and asks the user for a password.
+        raise Forbidden(error.message) from error
     return Stream(_progress_lines(first, progress))
 
 

@@ -7,6 +7,7 @@ from typing import Final
 from sealane.api.backend import Engine
 from sealane.api.convert import system as convert
 from sealane.api.convert.container_view import summary as container_summary
+from sealane.api.convert.credentials import of
 from sealane.api.convert.images import summary as image_summary
 from sealane.api.convert.volumes import volume
 from sealane.api.http import Reply, Request, Response, json_reply
@@ -60,11 +61,12 @@ async def usage(engine: Engine, request: Request) -> Reply:
 
 
 async def auth(engine: Engine, request: Request) -> Reply:
-    """Credentials are shown to the registry with the next pull; nothing is kept here."""
+    """Credentials are shown to the registry; nothing is kept here."""
     body = await request.json(RegistryAuth)
     if not (body.username or body.identitytoken):
         raise InvalidArgument("a login needs a username or an identity token")
-    return json_reply(AuthAnswer("Login accepted; the registry checks it at the next pull"))
+    await engine.images.login(body.serveraddress, of(body))
+    return json_reply(AuthAnswer("Login Succeeded"))
 
 
 ROUTES: Final = (

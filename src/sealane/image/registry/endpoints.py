@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from sealane.errors import InvalidArgument
-from sealane.image.reference import DOCKER_HUB, Reference
+from sealane.image.reference import DOCKER_HUB, Reference, parse_reference
 
 HUB: Final = "https://registry-1.docker.io"
 
@@ -44,6 +44,23 @@ class Registries:
             mirrors = (found for mirror in self.mirrors for found in self._mirror(mirror))
             return (*mirrors, *self._at(self.hub, own=True))
         return self._host(name.domain)
+
+    def of_server(self, server: str) -> tuple[Endpoint, ...]:
+        """A registry that somebody logs in to: ``host:port``, a URL, or Docker Hub's old address.
+
+        Raises InvalidArgument.
+        """
+        text = server.strip()
+        try:
+            host = urlsplit(text if "://" in text else f"//{text}").netloc
+        except ValueError as error:
+            raise InvalidArgument(f"invalid registry address {server!r}: {error}") from error
+        if host in ("", DOCKER_HUB, f"index.{DOCKER_HUB}", urlsplit(HUB).netloc):
+            return self._at(self.hub, own=True)
+        domain = parse_reference(f"{host}/x").domain
+        if domain == DOCKER_HUB:
+            raise InvalidArgument(f"invalid registry address {server!r}: no image name could lead there")
+        return self._host(domain)
 
     def _host(self, host: str) -> tuple[Endpoint, ...]:
         if self.is_insecure(host):

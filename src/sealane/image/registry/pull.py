@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Final
 from urllib.parse import urlsplit
 
-from sealane.errors import Internal, InvalidArgument, NotFound, SealaneError, Unavailable
+from sealane.errors import Internal, InvalidArgument, NotFound, SealaneError, Unauthorized, Unavailable
 from sealane.image.base import BaseStore
 from sealane.image.catalogue import Lease
 from sealane.image.config import ImageConfig, parse_config
@@ -130,6 +130,20 @@ class Puller:
                 except SealaneError as error:
                     failures.append(error)
             raise _worst(failures)
+
+    async def login(self, server: str, credentials: Credentials) -> None:
+        """Show *credentials* to a registry ("" for Docker Hub; a host, or the address that clients keep it under).
+
+        Raises Unauthorized, Unavailable, InvalidArgument.
+        """
+        failures: list[SealaneError] = []
+        for endpoint in self._registries.of_server(server):
+            async with Session(endpoint, self._registries, "", credentials, self._patience.stall_s) as session:
+                try:
+                    return await session.check()
+                except SealaneError as error:
+                    failures.append(error)
+        raise next((error for error in failures if isinstance(error, Unauthorized)), failures[-1])
 
     # where from
 

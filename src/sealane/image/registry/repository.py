@@ -81,6 +81,8 @@ class Repository:
             async with self._session.get(url, {}) as response:
                 raw = await read_body(response, _TAGS_MAX)
         except Refused as error:
+            if error.status == 404:
+                raise NotFound(f"repository {self._name.familiar_repository} not found: {error.detail}") from error
             raise self._translate(error) from error
         try:
             return tuple(msgspec.json.decode(raw, type=_Tags).tags or ())

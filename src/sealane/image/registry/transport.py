@@ -112,6 +112,17 @@ class Session:
         finally:
             response.close()
 
+    async def check(self) -> None:
+        """Log in to the registry, and be sure that it lets us in. Raises Unauthorized, Unavailable."""
+        url = f"{self._endpoint.base}/v2/"
+        try:
+            async with self.get(url, {}):
+                pass
+        except Refused as error:
+            if error.status == 401:
+                raise Unauthorized(f"login attempt to {url} failed with status: 401 Unauthorized") from error
+            raise Unavailable(f'Get "{url}": {error.detail}') from error
+
     async def _get(self, url: str, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         home = urlsplit(url)
         for _ in range(_REDIRECTS_MAX):
