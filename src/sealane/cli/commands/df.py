@@ -11,7 +11,7 @@ from sealane.cli.commands.volume import listing as volumes_listing
 from sealane.cli.grammar import Command, switch
 from sealane.cli.output import Listing, format_option, show_struct
 from sealane.cli.table import align
-from sealane.cli.units import human_duration, human_size
+from sealane.cli.units import human_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +63,9 @@ def summary(usage: JsonObject) -> list[JsonObject]:
     """One row for each kind of object: how many, how many in use, size, and what pruning would win."""
     images, containers = usage.get("Images") or [], usage.get("Containers") or []
     volumes, caches = usage.get("Volumes") or [], usage.get("BuildCache") or []
-    used = sum(image["Size"] - image["SharedSize"] for image in images if image["Containers"])
+    # An engine that has not counted says -1; Docker's client then takes the image for unused.
+    counted = [image for image in images if image["Containers"] and -1 not in (image["Size"], image["SharedSize"])]
+    used = sum(image["Size"] - image["SharedSize"] for image in counted)
     layers = usage.get("LayersSize") or 0
     idle = [container for container in containers if container["State"] not in _ACTIVE]
     sized = [volume.get("UsageData") or {"Size": 0, "RefCount": 0} for volume in volumes]
@@ -120,24 +122,20 @@ def _verbose(usage: JsonObject) -> str:
 
 
 def _images(images: Sequence[JsonObject], now: float) -> str:
-    rows = [["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE", "SHARED SIZE", "UNIQUE SIZE", "CONTAINERS"]]
-    for image in images:
-        for row in image_rows(image, digests=False):
-            shared = image["SharedSize"]
-            created = human_duration(now - image["Created"]) + " ago"
-            sizes = [human_size(image["Size"]), human_size(shared), human_size(image["Size"] - shared, 4)]
-            identifier = image["Id"].removeprefix("sha256:")[:12]
-            rows.append([row["repository"], row["tag"], identifier, created, *sizes, str(image["Containers"])])
-    return align(rows)
+    names = ("Repository", "Tag", "ID", "CreatedSince", "Size", "SharedSize", "UniqueSize", "Containers")
+    rows = [row for image in images for row in image_rows(image, digests=False)]
+    return _chosen(images_listing(now, whole=False, digests=False), names, rows)
 
 
 def _containers(containers: Sequence[JsonObject], now: float) -> str:
-    listing = containers_listing(now, whole=False, sized=False)
     names = ("ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names")
-    columns = [listing.columns[name] for name in names]
-    shown = [{**container, "SizeRootFs": 0} for container in containers]
-    rows = [[heading for heading, _ in columns]]
-    return align(rows + [[str(read(container)) for _, read in columns] for container in shown])
+    rows = [{**container, "SizeRootFs": 0} for container in containers]
+    return _chosen(containers_listing(now, whole=False, sized=False), names, rows)
+
+
+def _chosen(listing: Listing, names: Sequence[str], sources: Sequence[JsonObject]) -> str:
+    """A table of other columns than the usual ones."""
+    return Listing(listing.kind, listing.columns, names).show(sources, "")
 
 
 def _volumes(volumes: Sequence[JsonObject]) -> str:

@@ -81,9 +81,7 @@ def _runtimes(info: JsonObject) -> list[str]:
         lines.append(f"Swarm: {swarm}")
     if info.get("Runtimes"):
         lines.append("Runtimes: " + " ".join(sorted(info["Runtimes"])))
-    for heading, field in (("Default Runtime", "DefaultRuntime"), ("Init Binary", "InitBinary")):
-        if info.get(field):
-            lines.append(f"{heading}: {info[field]}")
+    lines += [f"Default Runtime: {info.get('DefaultRuntime', '')}", f"Init Binary: {info.get('InitBinary', '')}"]
     for heading, field in (("containerd", "ContainerdCommit"), ("runc", "RuncCommit"), ("init", "InitCommit")):
         if field in info:
             lines.append(f"{heading} version: {(info[field] or {}).get('ID', '')}")
