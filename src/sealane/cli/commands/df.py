@@ -43,7 +43,7 @@ def _show_all(app: App, usage: JsonObject, form: str) -> None:
     now = time.time()
     containers = containers_listing(now, whole=True, sized=True)
     images = images_listing(now, whole=True, digests=False)
-    rows = [row for image in usage.get("Images") or [] for row in image_rows(image, digests=False)]
+    rows = [image_rows(image, digests=False)[0] for image in usage.get("Images") or []]
     volumes = [{**volume, **_links(volume)} for volume in usage.get("Volumes") or []]
     data: JsonObject = {
         "Images": [images.row(row).plain() for row in rows],
@@ -122,8 +122,9 @@ def _verbose(usage: JsonObject) -> str:
 
 
 def _images(images: Sequence[JsonObject], now: float) -> str:
+    # Only the first name of each image, as Docker shows it.
     names = ("Repository", "Tag", "ID", "CreatedSince", "Size", "SharedSize", "UniqueSize", "Containers")
-    rows = [row for image in images for row in image_rows(image, digests=False)]
+    rows = [image_rows(image, digests=False)[0] for image in images]
     return _chosen(images_listing(now, whole=False, digests=False), names, rows)
 
 
