@@ -1,7 +1,8 @@
 """Measures engines side by side, each through its own socket by the same client, and prints a table of medians.
 
 bench/compare --engine docker=unix:///run/docker.sock --engine sealane=unix:///run/sealane/sealane.sock
-bench/compare … --rounds 10 --only verbs,resolver --out bench/RESULTS.md
+bench/compare … --rounds 10 --only verbs,resolver
+bench/compare … --out bench/RESULTS.md --quote README.md README.ja.md
 
 The first engine is what the others are compared with. Engines take turns in every round, so that a slow moment of the
 machine hits all. The command line measured is `sealane` for an engine of that name, else `docker`; --cli NAME=PROGRAM
@@ -50,10 +51,13 @@ def main() -> int:
         for engine in targets:
             stack.callback(engine.forget)
             engine.prepare(archive)
-        text = document(targets, measured(targets, options), options.rounds)
+        load = report.load()
+        text = document(targets, measured(targets, options), options.rounds, load)
     print(text)
     if options.out:
         options.out.write_text(text)
+    for page in options.quote:
+        page.write_text(report.quoted(page.read_text(), text))
     return 0
 
 
@@ -63,7 +67,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--cli", metavar="NAME=PROGRAM", action="append", default=[])
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--only", default="", help="measures, with commas: " + ", ".join(name for name, *_ in MEASURES))
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", metavar="FILE", type=Path)
+    parser.add_argument(
+        "--quote", metavar="PAGE", type=Path, nargs="+", default=[], help="pages that show a part of it"
+    )
     return parser.parse_args()
 
 
@@ -91,7 +98,7 @@ def measured(targets: list[Target], options: argparse.Namespace) -> dict[str, di
     return found
 
 
-def document(targets: list[Target], found: dict[str, dict[str, list[float]]], rounds: int) -> str:
+def document(targets: list[Target], found: dict[str, dict[str, list[float]]], rounds: int, load: float) -> str:
     command = shlex.join(["bench/compare", *sys.argv[1:]]).replace(os.path.expanduser("~"), "~")
     versions = "\n".join(f"- {engine.name}: {engine.version}" for engine in targets)
     return f"""# Side by side
@@ -102,6 +109,7 @@ on {report.now()}, {report.machine()}.
 {versions}
 
 Medians of {rounds} rounds (fewer where one takes seconds); engines take turns. A ratio below 1 is faster or smaller.
+The machine's load before it began: {load:.2f}.
 
 {report.table(found)}
 """
