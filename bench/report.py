@@ -134,7 +134,8 @@ def now() -> str:
 #: What the README shows of the table.
 _SHOWN: Final = (
     "network create", "network rm", "start", "connect", "exec", "run --rm", "start, 100 ports",
-    "processes for 100 ports", "20 starts at once", "resolver", "TCP", "memory per idle container", "memory of the engine", "`run -d`",
+    "processes for 100 ports", "20 starts at once", "resolver", "TCP", "memory per idle container",
+    "memory of the engine", "`run -d`",
 )  # fmt: skip
 _PLACE: Final = re.compile(r"(?<=<!-- bench -->\n).*?(?=<!-- /bench -->)", re.DOTALL)
 
