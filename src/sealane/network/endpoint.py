@@ -24,11 +24,8 @@ def random_mac(entropy: bytes) -> MacAddress:
 
 
 def mac_of(address: IPv4Address) -> MacAddress:
-    """``02:42`` and the address, as Docker until 27: who gets an address again is found by what neighbours remember.
-
-    A gratuitous ARP would have to tell them, but at the moment when the kernel sends it (``arp_notify``) the bridge may
-    not yet forward for the new port, and then the host sends to the old MAC address for up to half a minute.
-    """
+    """``02:42`` and the address, as Docker until 27: who gets an address again is found by what neighbours remember,
+    even by those that did not hear the announcement."""
     return MacAddress(b"\x02\x42" + address.packed)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -39,12 +40,15 @@ from sealane.network.plan import (
     SetLink,
     SetSysctl,
 )
-from sealane.network.topology import HOST, Address, Link, LinkKind, Namespace, Route, Sysctl
+from sealane.network.topology import HOST, Address, Link, LinkKey, LinkKind, Namespace, Route, Sysctl
 from sealane.values import IfName
 from sealane.wiring.render_nft import add_elements, del_elements
 
 #: What the kernel says when the thing to delete is not there (or its link or its namespace is not).
 GONE: Final = frozenset((errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL))
+
+#: Seconds that a port has to begin forwarding; well under a millisecond when the machine is not busy.
+PORT_PATIENCE: Final = 0.1
 
 #: What makes the kinds of link (Kconfig of the kernel).
 KERNEL_OPTIONS: Final[Mapping[LinkKind, str]] = {
@@ -208,6 +212,21 @@ class Session:
                 master=master,
             )
 
+    def _into_service(self, link: Link, index: int, outside: LinkKey) -> None:
+        """The container's end of a pair has come up. The bridge takes frames from the other end only when the kernel
+        has told it so, a moment later: until then the container's first words are lost, and so are its announcements of
+        its addresses (arp_notify, ndisc_notify), which the kernel made when the link came up. Setting the MAC address
+        makes it repeat them."""
+        deadline = time.monotonic() + PORT_PATIENCE
+        port = self._rtnl(outside.ns).link(outside.name)
+        while port.master is not None and dict(port.port).get("state") != messages.BR_STATE_FORWARDING:
+            if time.monotonic() > deadline:
+                break  # a bridge with spanning tree takes its time
+            time.sleep(0.0002)
+            port = self._rtnl(outside.ns).link_by_index(port.index)
+        if link.mac is not None:
+            self._rtnl(link.ns).set_link(index, mac=link.mac)
+
     def _add_vlan(self, link: Link) -> int:
         index = self._host.add_vlan(link.name, self._host.link(_name(link.parent)).index, link.vlan)
         if link.up:
@@ -250,6 +269,8 @@ class Session:
             mac=after.mac if after.mac != before.mac else None,
             master=master,
         )
+        if after.up and not before.up and after.peer is not None and after.peer.ns == HOST:
+            self._into_service(after, index, after.peer)
         if after.master is not None and (after.hairpin, after.master) != (before.hairpin, before.master):
             rtnl.set_bridge_port(index, hairpin=after.hairpin)  # a flag of the port, gone with its master
 

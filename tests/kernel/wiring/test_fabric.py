@@ -13,6 +13,7 @@ import pytest
 from kernel.wiring.drawing import BRIDGE, REMOTE4, Drawing, publish, tcp
 from sealane.errors import Internal
 from sealane.linux import namespaces, sysctl
+from sealane.linux.netlink.rtnl import BR_STATE_FORWARDING
 from sealane.linux.netlink.socket import Rtnl
 from sealane.network.drivers.registry import endpoint_topology, network_topology
 from sealane.network.plan import AddAddress, Op, Plan, SetLink, plan
@@ -21,6 +22,7 @@ from sealane.network.topology import EMPTY, Namespace, Sysctl, Topology
 from sealane.values import IfName
 from sealane.wiring.apply import Applier, Session
 from sealane.wiring.fabric import Fabric
+from support.poll import until
 
 
 def everything(drawing: Drawing, *boxes: Path) -> list[str]:
@@ -111,6 +113,37 @@ def test_a_disconnected_interface_frees_its_name_and_address_at_once(host: Drawi
             assert host.cut_off(a.ns, b.ipv4, tcp(80))
     host.fabric.close()
     assert [line.split("@")[0].split()[0] for line in host.ip(a.ns, "-br link").splitlines()] == ["lo", "eth0"]
+
+
+def test_a_connected_endpoint_can_be_reached_when_connect_returns(host: Drawing) -> None:
+    """Were the bridge still to notice the new port, the first packet would be lost, and asked for again after 1 s."""
+    red = host.network("red", ipv6=True)
+    with Rtnl.open_in(host.host) as rtnl:
+        for number in range(20):
+            a = host.container(f"a{number}", red)
+            # Asking for one link makes the kernel catch up; listing them all shows what is.
+            port = next(link for link in rtnl.links() if link.name == a.endpoints[0].host_ifname)
+            assert dict(port.port)["state"] == BR_STATE_FORWARDING
+
+
+def test_neighbours_are_told_who_has_an_address_now(host: Drawing) -> None:
+    """By ARP and by neighbour discovery: nobody sends anything else to the one that remembers."""
+    red = host.network("red", ipv6=True)
+    old, asker = host.container("old", red, mac="02:42:00:00:00:01"), host.container("asker", red)
+    with host.serving(old.ns, tcp(80)):
+        assert host.seen_from(asker.ns, old.ipv4, tcp(80)) is not None
+        assert host.seen_from(asker.ns, old.ipv6, tcp(80)) is not None
+    host.fabric.disconnect(red, old.endpoints[0], None)
+    host.fabric.remove_sandbox(old.id)
+    host.boxes.pop(old.id)
+    new = host.container("new", red, mac="02:42:00:00:00:02")
+    assert (new.ipv4, new.ipv6) == (old.ipv4, old.ipv6)
+    with Rtnl.open_in(asker.ns) as rtnl:
+
+        def remembered() -> set[str]:
+            return {str(n.mac) for n in rtnl.neighbours() if n.address in (new.ipv4, new.ipv6)}
+
+        until(lambda: remembered() == {"02:42:00:00:00:02"}, "both addresses lead to the new one")
 
 
 def test_the_default_route_moves_with_its_endpoint(host: Drawing) -> None:

@@ -38,6 +38,7 @@ RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH = 28, 29, 30
 RTM_NEWLINKPROP, RTM_DELLINKPROP = 108, 109
 
 IFF_UP: Final = 1
+BR_STATE_FORWARDING: Final = 3
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_MASTER = 1, 3, 4, 5, 10
 _IFLA_LINKINFO, _IFLA_NET_NS_FD, _IFLA_AF_SPEC, _IFLA_EXT_MASK = 18, 28, 26, 29
 _IFLA_LINK_NETNSID, _IFLA_PROP_LIST, _IFLA_ALT_IFNAME, _IFLA_TXQLEN = 37, 52, 53, 13
@@ -47,7 +48,7 @@ _IN6_ADDR_GEN_MODE_NONE: Final = 1
 _VETH_INFO_PEER: Final = 1
 _IFLA_MACVLAN_MODE, _IFLA_VLAN_ID = 1, 1
 _IFLA_BRPORT: Final[Mapping[str, int]] = {
-    "hairpin": 4, "protect": 5, "learning": 8, "unicast_flood": 9, "isolated": 33, "neigh_suppress": 32,
+    "state": 1, "hairpin": 4, "protect": 5, "learning": 8, "unicast_flood": 9, "isolated": 33, "neigh_suppress": 32,
 }  # fmt: skip
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
 _IFA_F_NODAD: Final = 0x02
@@ -71,7 +72,8 @@ _NEW: Final = _ASK | NLM_F_CREATE | NLM_F_EXCL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """A network interface. ``peer_index`` is the other end of a veth, in namespace ``peer_nsid`` (None: this one)."""
+    """A network interface. ``peer_index`` is the other end of a veth, in namespace ``peer_nsid`` (None: this one);
+    ``port`` is what a bridge knows of its port."""
 
     index: int
     name: str
