@@ -301,7 +301,7 @@ def _build(
     execs = Execs(context, containers, bundles, monitor, tasks.spawn)
     health = HealthWatch(containers, context.clock, lambda: execs.run)
     runner = Runner(context, containers, networks, sandboxes, bundles, volumes, monitor, events, health, tasks.spawn)
-    connections = Connections(containers, networks, sandboxes, runner)
+    connections = Connections(containers, networks, sandboxes, bundles, runner)
     facts = RuntimeFacts(
         runtime.name, runtime.version, runtime.reason, _conmon_version(), "2" if where.version == "v2" else "1"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -18,7 +19,7 @@ from sealane.engine.networks import Networks
 from sealane.engine.planning import Planner
 from sealane.engine.records import MountRecord
 from sealane.engine.volumes import Volumes
-from sealane.errors import Internal, InvalidArgument, Unsupported
+from sealane.errors import Conflict, InvalidArgument, Unsupported
 from sealane.network.spec import EndpointSpec
 from sealane.runtime import changes, rootfs
 from sealane.runtime.launch import ExecLaunch, Launch
@@ -29,6 +30,8 @@ from sealane.values import ExecId
 _MOUNT_POINTS = frozenset(
     ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/dev", "/proc", "/sys", "/dev/console", "/dev/pts", "/dev/shm"]
 )
+
+_log = logging.getLogger(__name__)
 
 
 class Bundles:
@@ -108,6 +111,20 @@ class Bundles:
         if not (folder / "resolv.conf").exists() or _is_ours(folder / "resolv.conf"):
             _rewrite(folder / "resolv.conf", self._resolv_conf(container, endpoints))
 
+    def update_files(self, container: Container, before: Sequence[EndpointSpec], after: Sequence[EndpointSpec]) -> None:
+        """When endpoints came or went: their lines in /etc/hosts, and who resolves names. What people wrote stays."""
+        folder = self._context.layout.container(container.id)
+        old, new = (self._hosts(container, endpoints).splitlines() for endpoints in (before, after))
+        try:
+            lines = (folder / "hosts").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+            kept = [line for line in lines if line in new or line not in old]
+            came = [line for line in new if line not in old and line not in kept]
+            _rewrite(folder / "hosts", "".join(f"{line}\n" for line in (*kept, *came)))
+            if _is_ours(folder / "resolv.conf"):
+                _rewrite(folder / "resolv.conf", self._resolv_conf(container, after))
+        except OSError as error:  # the interface is there all the same
+            _log.warning("cannot bring the files of container %s up to date: %s", container.name, error)
+
     def _hosts(self, container: Container, endpoints: Sequence[EndpointSpec]) -> str:
         record = container.record
         gateway = self._context.settings.host_gateway or self._networks.default_gateway()
@@ -126,7 +143,7 @@ class Bundles:
             peer = self._find(name)
             address = next((e.ipv4.ip for e in peer.live.endpoints if e.ipv4), None)
             if address is None:
-                raise Internal(f"Cannot link to a non running container: /{peer.name} AS /{alias or name}")
+                raise Conflict(f"Cannot link to a non running container: /{peer.name} AS /{alias or name}")
             names = dict.fromkeys((alias or peer.name, peer.record.process.hostname, peer.name))
             lines.append((str(address), " ".join(names)))
         return lines
@@ -218,7 +235,7 @@ def without_mount_points(found: Sequence[tuple[int, str]]) -> list[tuple[int, st
 
 def _rewrite(path: Path, text: str) -> None:
     """In place: the file is bind-mounted, so its inode must stay."""
-    with open(path, "w", encoding="utf-8") as file:
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(text)
     os.chmod(path, 0o644)
 

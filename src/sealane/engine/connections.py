@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sealane.engine.bundles import Bundles
 from sealane.engine.container import Container
 from sealane.engine.containers import Containers
 from sealane.engine.networks import Networks
 from sealane.engine.records import Attachment
 from sealane.engine.runner import Runner
 from sealane.engine.sandboxes import Sandboxes
-from sealane.errors import Forbidden, Internal, InvalidArgument
+from sealane.errors import Conflict, Forbidden, InvalidArgument
 from sealane.network.endpoint import check_endpoint
 from sealane.network.spec import EndpointRequest, NetworkSpec
 from sealane.values import ContainerId, NetworkId
@@ -25,8 +26,11 @@ from sealane.values import ContainerId, NetworkId
 class Connections:
     """The verbs that join containers and networks."""
 
-    def __init__(self, containers: Containers, networks: Networks, sandboxes: Sandboxes, runner: Runner) -> None:
+    def __init__(
+        self, containers: Containers, networks: Networks, sandboxes: Sandboxes, bundles: Bundles, runner: Runner
+    ) -> None:
         self._containers = containers
+        self._bundles = bundles
         self._networks = networks
         self._sandboxes = sandboxes
         self._runner = runner
@@ -58,8 +62,9 @@ class Connections:
         with self._networks.joining((spec.id,)):
             async with target.wiring:
                 if not target.running:
-                    raise Internal(f"container {target.name} ended while it was being connected")
-                endpoints = await self._sandboxes.connect(target, attachment)
+                    raise Conflict(f"container {target.name} ended while it was being connected")
+                before, endpoints = target.live.endpoints, await self._sandboxes.connect(target, attachment)
+                self._bundles.update_files(target, before, endpoints)
                 record = replace(target.record, attachments=attachments)
                 self._containers.commit(target, record=record, live=replace(target.live, endpoints=endpoints))
         self._runner.emit_network("connect", spec, target)
@@ -67,7 +72,7 @@ class Connections:
     def _check_combination(self, target: Container, spec: NetworkSpec) -> None:
         mode = target.record.request.network_mode
         if target.removing:
-            raise Internal(
+            raise Conflict(
                 f"Container {target.id} is marked for removal and cannot be connected or disconnected to the network"
             )
         if mode.startswith("container:") or mode == "host":
@@ -120,7 +125,7 @@ class Connections:
             attachment = self._attachment(target, spec)
             if attachment is None:
                 article = "" if target.running else "the "
-                raise Internal(f"container {target.id} is not connected to {article}network {spec.name}")
+                raise Forbidden(f"container {target.id} is not connected to {article}network {spec.name}")
             rest = tuple(a for a in target.record.attachments if a is not attachment)
             if target.running:
                 await self._leave(target, spec, rest)
@@ -131,9 +136,10 @@ class Connections:
     async def _leave(self, target: Container, spec: NetworkSpec, rest: tuple[Attachment, ...]) -> None:
         async with target.wiring:
             endpoint = next((e for e in target.live.endpoints if e.network == spec.id), None)
-            endpoints = target.live.endpoints
+            before = endpoints = target.live.endpoints
             if endpoint is not None:
                 endpoints = await self._sandboxes.disconnect(target, endpoint)
+                self._bundles.update_files(target, before, endpoints)
             record = replace(target.record, attachments=rest)
             self._containers.commit(target, record=record, live=replace(target.live, endpoints=endpoints))
         if endpoint is not None:
