@@ -253,6 +253,7 @@ class Sandboxes:
         rest = [other for other in container.live.endpoints if other.id != endpoint.id]
         after = choose_default_routes(rest, self._networks.by_id())
         path = self._context.layout.sandbox(container.id)
+        await self._unpublish((endpoint,))
         await self._unname_one(container, endpoint, after)
         await self._wires.run(self._unplug, endpoint, after, path)
         self._networks.drop_endpoint(endpoint)
@@ -271,6 +272,7 @@ class Sandboxes:
         endpoints = container.live.endpoints
         failures: list[Exception] = []
         steps: tuple[Callable[[], Awaitable[None]], ...] = (
+            lambda: self._unpublish(endpoints),  # before somebody else gets the ports
             lambda: self._ports.give_up(container),
             lambda: self._unname(container, endpoints),
             lambda: self._wires.run(self._tear, container, endpoints),
@@ -284,6 +286,12 @@ class Sandboxes:
         self.release(container, endpoints)
         if failures:
             raise ExceptionGroup(f"cannot take down all of the network of container {container.name}", failures)
+
+    async def _unpublish(self, endpoints: Iterable[EndpointSpec]) -> None:
+        """The first step of a teardown: nobody is led to the container any more."""
+        for endpoint in endpoints:
+            if endpoint.ports:
+                await self._wires.run(self._wires.fabric.unpublish, self._spec(endpoint), endpoint)
 
     def _tear(self, container: Container, endpoints: Sequence[EndpointSpec]) -> None:
         """On the wiring thread: the published elements go at once, the links with their namespace."""

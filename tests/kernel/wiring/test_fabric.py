@@ -117,12 +117,16 @@ def test_a_disconnected_interface_frees_its_name_and_address_at_once(host: Drawi
 
 def test_a_connected_endpoint_can_be_reached_when_connect_returns(host: Drawing) -> None:
     """Were the bridge still to notice the new port, the first packet would be lost, and asked for again after 1 s."""
-    red = host.network("red", ipv6=True)
+    red = host.network("red")
+    applier = Applier(host.fabric._rtnl, host.fabric._nft, host.host)
     with Rtnl.open_in(host.host) as rtnl:
-        for number in range(20):
-            a = host.container(f"a{number}", red)
+        for number in range(30):
+            a = host.container(f"a{number}")
+            whole = endpoint_topology(red, host.settle_endpoint(a, red), Namespace(str(a.ns)))
+            # No more than makes the link, so that the last operation is the one that brings it up.
+            applier.run(plan(Topology(links=whole.links), EMPTY))
             # Asking for one link makes the kernel catch up; listing them all shows what is.
-            port = next(link for link in rtnl.links() if link.name == a.endpoints[0].host_ifname)
+            port = next(link for link in rtnl.links() if link.name == whole.links[0].name)
             assert dict(port.port)["state"] == BR_STATE_FORWARDING
 
 
