@@ -19,6 +19,8 @@ def run(app: App, args: Args) -> int:
         reference.check(target)
     except ValueError as error:
         raise Failure(f'Error parsing reference: "{target}" is not a valid repository/tag: {error}') from None
+    if "@" in target:
+        raise Failure("refusing to create a tag with a digest reference")
     repository, tag = reference.split(target)
     app.engine.call("POST", path("images", source, "tag"), {"repo": repository, "tag": tag or "latest"}).read()
     return 0
