@@ -8,6 +8,7 @@ namespaces and mounts on this machine; whatever else it complains about is the r
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ from typing import Any, Final
 import msgspec
 
 from sealane.errors import Internal, Unavailable
+from sealane.linux import cgroups
 from sealane.runtime.failures import runtime_message
 from sealane.runtime.spec import ContainerPlan, oci_config
 
@@ -151,10 +153,13 @@ def _try(path: Path, root: Path, cgroup_parent: str) -> str | None:
                 [*start, "create", f"--bundle={bundle}", identifier],
                 stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_PROBE_SECONDS, check=False,
             )  # fmt: skip
+            if done.returncode == 0:
+                subprocess.run([*start, "delete", "--force", identifier], capture_output=True, check=False)
+                return None
         except (OSError, subprocess.TimeoutExpired) as error:
             return str(error)
-        if done.returncode == 0:
-            subprocess.run([*start, "delete", "--force", identifier], capture_output=True, check=False)
-            return None
+        finally:
+            with contextlib.suppress(OSError):  # crun leaves its group behind when it fails half-way
+                cgroups.remove(cgroups.layout(), plan.cgroup_path)
         said = runtime_message(done.stderr)
         return None if any(words in said.lower() for words in _FOUND_NO_COMMAND) else said
