@@ -89,7 +89,7 @@ class Archives:
         async with self._bundles.mounted(container) as root:
             where = ("--pid", str(container.state.pid)) if container.running and not by_root else ("--root", str(root))
             child = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "sealane.runtime.confined", *where, *flags, verb, path or "/",
+                sys.executable, "-P", "-m", "sealane.runtime.confined", *where, *flags, verb, path or "/",
                 stdin=asyncio.subprocess.PIPE if verb == "put" else asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
