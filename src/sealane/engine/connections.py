@@ -63,10 +63,11 @@ class Connections:
             async with target.wiring:
                 if not target.running:
                     raise Conflict(f"container {target.name} ended while it was being connected")
-                before, endpoints = target.live.endpoints, await self._sandboxes.connect(target, attachment)
-                self._bundles.update_files(target, before, endpoints)
+                before, plan = target.live.endpoints, await self._sandboxes.connect(target, attachment)
+                self._bundles.update_files(target, before, plan.endpoints)
                 record = replace(target.record, attachments=attachments)
-                self._containers.commit(target, record=record, live=replace(target.live, endpoints=endpoints))
+                live = replace(target.live, endpoints=plan.endpoints, ports=plan.ports)
+                self._containers.commit(target, record=record, live=live)
         self._runner.emit_network("connect", spec, target)
 
     def _check_combination(self, target: Container, spec: NetworkSpec) -> None:
@@ -136,12 +137,12 @@ class Connections:
     async def _leave(self, target: Container, spec: NetworkSpec, rest: tuple[Attachment, ...]) -> None:
         async with target.wiring:
             endpoint = next((e for e in target.live.endpoints if e.network == spec.id), None)
-            before = endpoints = target.live.endpoints
+            live = target.live
             if endpoint is not None:
-                endpoints = await self._sandboxes.disconnect(target, endpoint)
-                self._bundles.update_files(target, before, endpoints)
-            record = replace(target.record, attachments=rest)
-            self._containers.commit(target, record=record, live=replace(target.live, endpoints=endpoints))
+                plan = await self._sandboxes.disconnect(target, endpoint)
+                self._bundles.update_files(target, live.endpoints, plan.endpoints)
+                live = replace(target.live, endpoints=plan.endpoints, ports=plan.ports)
+            self._containers.commit(target, record=replace(target.record, attachments=rest), live=live)
         if endpoint is not None:
             self._runner.emit_network("disconnect", spec, target)
 

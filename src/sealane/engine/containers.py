@@ -40,6 +40,7 @@ from sealane.engine.model import (
 )
 from sealane.engine.namegen import random_name
 from sealane.engine.networks import Networks
+from sealane.engine.planning import network_holder
 from sealane.engine.ports import parse_range
 from sealane.engine.prepare import check_name, merge_process, settle_mounts
 from sealane.engine.records import Attachment, ContainerLive, ContainerRecord, MountRecord
@@ -108,6 +109,7 @@ class Containers:
         name = check_name(request.name) if request.name else self._free_name()
         self._check_name_free(name)
         self._check_host_side(request)
+        request = self._joining_by_id(request)
         attachments = self._attachments(request)
         process = merge_process(request, image.config, identifier, _image_health(image.config), self._hostname(request))
         mounts = settle_mounts(
@@ -169,11 +171,22 @@ class Containers:
                     ip_address(binding.host_ip)
                 except ValueError:
                     raise InvalidArgument(f"invalid IP address in port binding: {binding.host_ip!r}") from None
-        mode = request.network_mode
-        if mode.startswith("container:"):
-            self.get(mode.removeprefix("container:"))
         for link in request.links:
             self.get(link.partition(":")[0])
+
+    def _joining_by_id(self, request: ContainerRequest) -> ContainerRequest:
+        """With the containers whose namespaces are to be joined named by id: names change. Raises NotFound."""
+
+        def by_id(mode: str) -> str:
+            prefix, colon, name = mode.partition(":")
+            return f"container:{self.get(name).id}" if colon and prefix == "container" else mode
+
+        return replace(
+            request,
+            network_mode=by_id(request.network_mode),
+            pid_mode=by_id(request.pid_mode),
+            ipc_mode=by_id(request.ipc_mode),
+        )
 
     def _hostname(self, request: ContainerRequest) -> str:
         if request.network_mode == "host":
@@ -414,7 +427,7 @@ class Containers:
 
     def _view(self, container: Container) -> ContainerView:
         record, live, layout = container.record, container.live, self._context.layout
-        process, folder = record.process, layout.container(container.id)
+        process, folder = record.process, layout.container(self._network_holder(container).id)
         return ContainerView(
             id=record.id,
             name=record.name,
@@ -436,8 +449,8 @@ class Containers:
             state=live.state,
             mounts=tuple(mount.point for mount in record.mounts),
             endpoints=self._endpoint_views(container),
-            ports=live.ports,
-            sandbox_key="" if not container.running else str(layout.sandbox(container.id)),
+            ports=live.ports if any(e.default_route_ipv4 or e.default_route_ipv6 for e in live.endpoints) else (),
+            sandbox_key=self._sandbox_key(container),
             rootfs=layout.rootfs(container.id) if container.running else None,
             log_path=layout.log(container.id),
             resolv_conf_path=folder / "resolv.conf",
@@ -446,6 +459,16 @@ class Containers:
             cgroup_path=f"{self._context.settings.cgroup_parent}/{container.id}",
             exec_ids=tuple(ExecId(item) for item in container.exec_ids),
         )
+
+    def _sandbox_key(self, container: Container) -> str:
+        shares = container.record.request.network_mode.startswith("container:")
+        return "" if shares or not container.running else str(self._context.layout.sandbox(container.id))
+
+    def _network_holder(self, container: Container) -> Container:
+        try:
+            return network_holder(container, self.get)
+        except SealaneError:
+            return container  # what it joins is gone
 
     def _endpoint_views(self, container: Container) -> tuple[EndpointView, ...]:
         settled = {endpoint.network: endpoint for endpoint in container.live.endpoints}

@@ -4,7 +4,7 @@ ROOT (/var/lib/sealane)                      RUN (/run/sealane)
 ├── state.db            see store.database   ├── sealane.sock        Engine API
 ├── image/              see image.store      ├── sealaned.pid
 ├── containers/ID/                           ├── dns.sock relay.sock control of the helper processes
-│   ├── hostname hosts resolv.conf           ├── netns/ID            network namespaces, bind-mounted
+│   ├── hostname hosts resolv.conf[.hash]    ├── netns/ID            network namespaces, bind-mounted
 │   ├── log             conmon's log         ├── exits/ID            exit codes, written by conmon
 │   ├── upper/ work/    overlay              └── containers/ID/      bundle: config.json, pid files, attach
 │   └── rootfs/         the merged mount

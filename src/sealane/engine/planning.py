@@ -26,6 +26,7 @@ from sealane.runtime.spec import ContainerPlan, DeviceNode, ExecPlan, User, exec
 from sealane.values import ExecId
 
 _HOST = "host"
+_LONGEST_CHAIN = 64
 _PROPAGATIONS = frozenset({"private", "rprivate", "shared", "rshared", "slave", "rslave"})
 _TMPFS_OPTIONS = ("noexec", "nosuid", "nodev")
 
@@ -165,7 +166,7 @@ class Planner:
 
     def _mounts(self, container: Container) -> tuple[Mount, ...]:
         """The container's own in the order of their depth, then the three files, unless it has its own of them."""
-        folder = self._context.layout.container(container.id)
+        folder = self._context.layout.container(network_holder(container, self._find).id)
         own = {mount.point.destination for mount in container.record.mounts}
         files = [
             Mount(f"/etc/{name}", "bind", str(folder / name))
@@ -215,6 +216,17 @@ class Planner:
             stdin=attach and request.attach_stdin,
             attach=attach,
         )
+
+
+def network_holder(container: Container, find: Callable[[str], Container]) -> Container:
+    """The container whose network and files in /etc it has: itself, or whose it joins. Raises NotFound, Internal."""
+    holder = container
+    for _ in range(_LONGEST_CHAIN):
+        mode = holder.record.request.network_mode
+        if not mode.startswith("container:"):
+            return holder
+        holder = find(mode.removeprefix("container:"))
+    raise Internal(f"cannot find out whose network container {container.name} joins: they join each other")
 
 
 def _or(chosen: tuple[str, ...] | None, default: tuple[str, ...]) -> tuple[str, ...]:

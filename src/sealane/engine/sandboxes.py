@@ -77,12 +77,20 @@ class Sandboxes:
         try:
             for attachment in container.record.attachments:
                 chosen.append(self.settle_one(container, attachment, chosen))
-            endpoints = choose_default_routes(chosen, self._networks.by_id())
-            ports = self._ports.allocate(container, endpoints, self._networks.by_id())
+            return self._placed(container, chosen)
         except BaseException:
             self.release(container, chosen)
             raise
-        return SandboxPlan(own=True, endpoints=_with_ports(endpoints, ports), ports=ports)
+
+    def _placed(self, container: Container, endpoints: Sequence[EndpointSpec]) -> SandboxPlan:
+        """All of a container's endpoints, with default routes and published ports where they belong.
+
+        A container that was to have ports, and has its first way out only now, gets them now.
+        """
+        networks = self._networks.by_id()
+        chosen = choose_default_routes(endpoints, networks)
+        ports = container.live.ports or self._ports.allocate(container, chosen, networks)
+        return SandboxPlan(own=True, endpoints=_with_ports(chosen, ports), ports=ports)
 
     def settle_one(self, container: Container, attachment: Attachment, others: Sequence[EndpointSpec]) -> EndpointSpec:
         """One endpoint beside *others* of the same container, its addresses reserved."""
@@ -129,8 +137,8 @@ class Sandboxes:
 
     async def make_namespace(self, container: Container, undo: Undo) -> None:
         """The empty namespace, so that the runtime can be prepared while it is being wired."""
-        await self._wires.run(self._wires.fabric.create_sandbox, container.id)
         undo.add("namespace", lambda: self._wires.run(self._wires.fabric.remove_sandbox, container.id))
+        await self._wires.run(self._wires.fabric.create_sandbox, container.id)
 
     async def wire(self, container: Container, plan: SandboxPlan, undo: Undo) -> None:
         """Links, addresses, routes, ports and names; when this returns every neighbour can resolve the container."""
@@ -215,29 +223,58 @@ class Sandboxes:
 
     # hot-plugging
 
-    async def connect(self, container: Container, attachment: Attachment) -> tuple[EndpointSpec, ...]:
-        """Add one endpoint to a running container; returns all its endpoints with their routes chosen anew."""
-        before = container.live.endpoints
+    async def connect(self, container: Container, attachment: Attachment) -> SandboxPlan:
+        """Add one endpoint to a running container; returns what it has now, routes and ports in their new places."""
+        live = container.live
+        before = live.endpoints
         endpoint = self.settle_one(container, attachment, before)
         path = self._context.layout.sandbox(container.id)
-        after = choose_default_routes((*before, endpoint), self._networks.by_id())
-        endpoint = after[-1]
         async with Undo() as undo:
             undo.add("address", lambda: self._release_later(container, (endpoint,)))
-            undo.add("link", lambda: self._wires.run(self._unwire, (endpoint,), path))
-            await self._wires.run(self._plug, endpoint, after, path)
+            plan = self._placed(container, (*before, endpoint))
+            after, endpoint = plan.endpoints, plan.endpoints[-1]
+            undo.add("ports", lambda: self._take_ports(container, live.ports, before))
+            await self._take_ports(container, plan.ports, after)
+            undo.add("link", lambda: self._wires.run(self._unplug, endpoint, after, before, path))
+            await self._wires.run(self._plug, endpoint, before, after, path)
             undo.add("names", lambda: self._unname_one(container, endpoint, before))
             if not self.resolves(before) and self.resolves(after):
                 await self._publisher.open_container(self.resolver_view(container, after), path)
             elif self.resolves(after):
                 await self._publisher.update_container(self.resolver_view(container, after))
             await self.publish(container, endpoint)
-        self._networks.add_endpoint(endpoint)
-        return after
+        for changed in after:
+            self._networks.add_endpoint(changed)
+        return plan
 
-    def _plug(self, endpoint: EndpointSpec, after: Sequence[EndpointSpec], path: Path) -> None:
+    async def _take_ports(
+        self, container: Container, ports: tuple[PublishedPort, ...], endpoints: Sequence[EndpointSpec]
+    ) -> None:
+        if ports:
+            await self._ports.take(container, ports, endpoints)
+        else:
+            await self._ports.give_up(container)
+
+    def _plug(
+        self, endpoint: EndpointSpec, before: Sequence[EndpointSpec], after: Sequence[EndpointSpec], path: Path
+    ) -> None:
+        self._republish(before, after)
         self._wires.fabric.connect(self._spec(endpoint), endpoint, path)
         self._wires.fabric.set_default_routes(path, after)
+
+    def _unplug(
+        self, endpoint: EndpointSpec, before: Sequence[EndpointSpec], after: Sequence[EndpointSpec], path: Path
+    ) -> None:
+        self._wires.fabric.disconnect(self._spec(endpoint), endpoint, path)
+        self._wires.fabric.set_default_routes(path, after)
+        self._republish(before, after)
+
+    def _republish(self, before: Sequence[EndpointSpec], after: Sequence[EndpointSpec]) -> None:
+        """Published ports move with the default route; the one that loses them first, for a port leads to one place."""
+        old = {endpoint.id: endpoint for endpoint in before}
+        moved = [(old[new.id], new) for new in after if new.id in old and old[new.id].ports != new.ports]
+        for was, now in sorted(moved, key=lambda pair: len(pair[1].ports)):
+            self._wires.fabric.republish(self._spec(now), was, now)
 
     async def _release_later(self, container: Container, endpoints: Sequence[EndpointSpec]) -> None:
         self.release(container, endpoints)
@@ -248,22 +285,21 @@ class Sandboxes:
         if self.resolves((*rest, endpoint)):
             await self._publisher.update_container(self.resolver_view(container, rest))
 
-    async def disconnect(self, container: Container, endpoint: EndpointSpec) -> tuple[EndpointSpec, ...]:
-        """Take one endpoint from a running container; returns the rest with their routes chosen anew."""
-        rest = [other for other in container.live.endpoints if other.id != endpoint.id]
-        after = choose_default_routes(rest, self._networks.by_id())
+    async def disconnect(self, container: Container, endpoint: EndpointSpec) -> SandboxPlan:
+        """Take one endpoint from a running container; returns what is left, routes and ports in their new places."""
+        before = container.live.endpoints
+        plan = self._placed(container, [other for other in before if other.id != endpoint.id])
         path = self._context.layout.sandbox(container.id)
         await self._unpublish((endpoint,))
-        await self._unname_one(container, endpoint, after)
-        await self._wires.run(self._unplug, endpoint, after, path)
+        await self._unname_one(container, endpoint, plan.endpoints)
+        await self._wires.run(self._unplug, endpoint, before, plan.endpoints, path)
+        await self._take_ports(container, plan.ports, plan.endpoints)
         self._networks.drop_endpoint(endpoint)
+        for changed in plan.endpoints:
+            self._networks.add_endpoint(changed)
         for address in addresses_of(endpoint):
             self._addresses.release(endpoint.network, address, container.id)
-        return after
-
-    def _unplug(self, endpoint: EndpointSpec, after: Sequence[EndpointSpec], path: Path) -> None:
-        self._wires.fabric.disconnect(self._spec(endpoint), endpoint, path)
-        self._wires.fabric.set_default_routes(path, after)
+        return plan
 
     # tearing down
 
@@ -353,8 +389,8 @@ def static_addresses(endpoint: EndpointSpec) -> frozenset[IPAddress]:
     """The addresses that the client asked for by number."""
     if endpoint.asked is None:
         return frozenset()
-    asked = {endpoint.asked.ipv4, endpoint.asked.ipv6} - {""}
-    return frozenset(address for address in addresses_of(endpoint) if str(address) in asked)
+    asked = {ip_address(text) for text in (endpoint.asked.ipv4, endpoint.asked.ipv6) if text}
+    return frozenset(asked.intersection(addresses_of(endpoint)))
 
 
 def dns_names(container: Container, endpoint: EndpointSpec) -> EndpointNames:
@@ -373,7 +409,7 @@ def _with_ports(endpoints: Sequence[EndpointSpec], ports: Sequence[PublishedPort
     for endpoint in endpoints:
         routes = {4: endpoint.default_route_ipv4, 6: endpoint.default_route_ipv6}
         mine = tuple(port for port in ports if routes[port.host_ip.version])
-        placed.append(replace(endpoint, ports=mine) if mine else endpoint)
+        placed.append(replace(endpoint, ports=mine) if mine != endpoint.ports else endpoint)
     return tuple(placed)
 
 

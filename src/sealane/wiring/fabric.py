@@ -317,6 +317,21 @@ class Fabric:
         if self._talked(network, endpoint):
             self._flows.forget(flows.of_endpoint(endpoint))
 
+    def republish(self, network: NetworkSpec, before: EndpointSpec, after: EndpointSpec) -> None:
+        """Another set of published ports leads to an endpoint of a running container: the one difference of the two."""
+        self._reaper.touch()
+        held, wanted = (self._publication(network, endpoint) for endpoint in (before, after))
+        talked = self._talked(network, before)
+        self._applier.run(plan(wanted, held, self._table))
+        if talked:
+            self._flows.forget(flows.of_endpoint(before))
+        if network.bridge is not None:
+            self._flows.forget(flows.of_published(after))
+
+    def _publication(self, network: NetworkSpec, endpoint: EndpointSpec) -> Topology:
+        whole = endpoint_topology(network, endpoint, self._sandbox(endpoint.container))
+        return Topology(links=tuple(link for link in whole.links if link.ns == HOST), elements=whole.elements)
+
     def disconnect(self, network: NetworkSpec, endpoint: EndpointSpec, sandbox_ns: Path | None) -> None:
         """Published ports first, then the link. Runs to the end; what is gone already is no error.
 

@@ -94,8 +94,14 @@ def inspected(view: ContainerView) -> Container:
 
 
 def asked_of(view: ContainerView) -> Asked:
-    """What the client asked when it made the container."""
-    return msgspec.json.decode(view.request.asked, type=Asked)
+    """What the client asked when it made the container; other containers that it named, by their ids."""
+    asked = msgspec.json.decode(view.request.asked, type=Asked)
+    request = view.request
+    modes = (("NetworkMode", request.network_mode), ("PidMode", request.pid_mode), ("IpcMode", request.ipc_mode))
+    for field, mode in modes:
+        if mode.startswith("container:"):
+            setattr(asked.HostConfig, field, mode)
+    return asked
 
 
 def status_text(state: ContainerState, now_ns: int) -> str:
