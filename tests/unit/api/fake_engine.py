@@ -60,7 +60,7 @@ class Echo:
         self.stdin_closed = False
         self.closed = False
         self.received = b""
-        self._out: asyncio.Queue[tuple[int, bytes] | None] = asyncio.Queue()
+        self._out: asyncio.Queue[tuple[int, bytes] | None] = asyncio.Queue(64)  # like a pipe, it holds only so much
         for item in greeting:
             self._out.put_nowait(item)
 
@@ -69,17 +69,19 @@ class Echo:
 
     async def write(self, data: bytes, /) -> None:
         self.received += data
-        self._out.put_nowait((1, data))
+        await self._out.put((1, data))
 
     async def close_stdin(self) -> None:
         self.stdin_closed = True
-        self._out.put_nowait((2, b"bye"))
-        self._out.put_nowait(None)
+        await self._out.put((2, b"bye"))
+        await self._out.put(None)
 
     async def close(self) -> None:
         self.closed = True
 
     def end(self) -> None:
+        if self._out.full():
+            self._out.get_nowait()
         self._out.put_nowait(None)
 
 
@@ -181,7 +183,7 @@ class Containers:
             ),
             sandbox_key="/run/sealane/netns/x",
         )
-        self.engine.events.emit("container", "start", box.view.id, {"name": box.view.name})
+        self.engine.events.emit("container", "start", box.view.id, {"name": box.view.name, "image": box.view.image_ref})
 
     def _settle(self, view: ContainerView, endpoint: EndpointView) -> EndpointView:
         network = self.engine.networks.view(endpoint.network_name).spec
