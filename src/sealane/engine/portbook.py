@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sealane.engine.container import Container
 from sealane.engine.context import Context
-from sealane.engine.ports import Allocator, PortTaken, Taken, binding_addresses, wanted_bindings
+from sealane.engine.ports import AddressRefused, Allocator, PortTaken, Taken, binding_addresses, wanted_bindings
 from sealane.errors import Internal, SealaneError
 from sealane.network.spec import EndpointSpec, NetworkSpec
 from sealane.relay.publisher import Listener, RelayPublisher
@@ -44,7 +44,7 @@ class PortBook:
         self._probe = probe
         self._ephemeral = ephemeral
         self._host_ipv6 = host_ipv6
-        self._held: dict[ContainerId, tuple[str, tuple[PublishedPort, ...]]] = {}
+        self._held: dict[ContainerId, tuple[Container, tuple[PublishedPort, ...]]] = {}
         self._cursor = 0
 
     def allocate(
@@ -60,32 +60,18 @@ class PortBook:
         bridge = networks[carrier.network].bridge
         if bridge is not None and bridge.host_binding is not None and not bridge.host_binding.is_unspecified:
             default = bridge.host_binding
-        taken = [Taken(port, name) for name, ports in self._held.values() for port in ports]
+        taken = [Taken(port, holder.name) for holder, ports in self._held.values() for port in ports]
         allocator = Allocator(taken, self._ephemeral(), self._cursor, self._probe)
         chosen: list[PublishedPort] = []
         for binding in bindings:
             addresses = binding_addresses(binding.host_ip, default, True, self._host_ipv6)
             try:
                 chosen += allocator.allocate(binding, addresses, container.name)
-            except PortTaken as error:
-                raise self._refusal(error, carrier, binding.container_port.transport) from error
+            except (PortTaken, AddressRefused) as error:
+                raise _refusal(error, carrier, binding.container_port.transport) from error
         self._cursor = allocator.cursor
-        self._held[container.id] = (container.name, tuple(chosen))
+        self._held[container.id] = (container, tuple(chosen))
         return tuple(chosen)
-
-    def _refusal(self, error: PortTaken, endpoint: EndpointSpec, transport: Transport) -> SealaneError:
-        where = f"driver failed programming external connectivity on endpoint {endpoint.container_name} ({endpoint.id})"
-        address = f"[{error.address}]" if error.address.version == 6 else str(error.address)
-        if error.whole_range:
-            reason = f"Bind for {address}:{error.port} failed: all ports are allocated"
-        elif error.by_host:
-            reason = (
-                f"failed to bind host port {address}:{error.port}/{transport.value}: address already in use "
-                f"(held by {error.holder})"
-            )
-        else:
-            reason = f"Bind for {address}:{error.port} failed: port is already allocated (by container {error.holder})"
-        return Internal(f"failed to set up container networking: {where}: {reason}")
 
     async def take(
         self, container: Container, ports: Sequence[PublishedPort], endpoints: Sequence[EndpointSpec]
@@ -99,13 +85,14 @@ class PortBook:
 
     async def give_up(self, container: Container) -> None:
         """Let go of every port of a container."""
-        _, ports = self._held.pop(container.id, ("", ()))
-        await asyncio.gather(*(self._relay.drop(self._key(container, port)) for port in ports))
+        held = self._held.pop(container.id, None)
+        if held is not None:
+            await asyncio.gather(*(self._relay.drop(self._key(container, port)) for port in held[1]))
 
     def adopt(self, container: Container, ports: tuple[PublishedPort, ...]) -> None:
         """Note the ports of a container that was running when the engine started."""
         if ports:
-            self._held[container.id] = (container.name, ports)
+            self._held[container.id] = (container, ports)
 
     async def reconcile(self, running: Iterable[Container]) -> None:
         """Make the relay hold exactly the ports of the running containers (recovery)."""
@@ -125,6 +112,21 @@ class PortBook:
     def _key(self, container: Container, port: PublishedPort) -> str:
         transport = port.container_port.transport.value
         return f"{short(container.id)}/{transport}/{port.host_ip}/{port.host_port}/{port.container_port.number}"
+
+
+def _refusal(error: PortTaken | AddressRefused, endpoint: EndpointSpec, transport: Transport) -> SealaneError:
+    where = f"driver failed programming external connectivity on endpoint {endpoint.container_name} ({endpoint.id})"
+    address = f"[{error.address}]" if error.address.version == 6 else str(error.address)
+    place = f"{address}:{error.port}"
+    if isinstance(error, AddressRefused):
+        reason = f"failed to bind host port {place}/{transport.value}: {error.reason}"
+    elif error.whole_range:
+        reason = f"Bind for {place} failed: all ports are allocated"
+    elif error.by_host:
+        reason = f"failed to bind host port {place}/{transport.value}: address already in use (held by {error.holder})"
+    else:
+        reason = f"Bind for {place} failed: port is already allocated (by container {error.holder})"
+    return Internal(f"failed to set up container networking: {where}: {reason}")
 
 
 def _listener(port: PublishedPort, endpoints: Sequence[EndpointSpec]) -> Listener:

@@ -34,6 +34,14 @@ class PortTaken(Exception):
         self.by_host, self.whole_range = by_host, whole_range
 
 
+class AddressRefused(Exception):
+    """The host does not let anybody bind that address: it is not its own."""
+
+    def __init__(self, address: IPAddress, port: int, reason: str) -> None:
+        super().__init__(reason)
+        self.address, self.port, self.reason = address, port, reason
+
+
 def clashes(first: IPAddress, second: IPAddress) -> bool:
     """True when two bindings of one port number cannot both exist."""
     if first.version != second.version:
@@ -104,7 +112,7 @@ class Allocator:
         return None
 
     def allocate(self, binding: PortBinding, addresses: Sequence[IPAddress], owner: str) -> tuple[PublishedPort, ...]:
-        """One port number on every one of *addresses*. Raises PortTaken."""
+        """One port number on every one of *addresses*. Raises PortTaken, AddressRefused."""
         asked = parse_range(binding.host_port)
         first, last = asked or self._ephemeral
         count = last - first + 1
@@ -131,7 +139,10 @@ class Allocator:
             if holder is not None:
                 return address, holder, False
         for address in addresses:
-            program = self._probe(address, transport, number)
+            try:
+                program = self._probe(address, transport, number)
+            except OSError as error:
+                raise AddressRefused(address, number, (error.strerror or str(error)).lower()) from error
             if program:
                 return address, program, True
         return None
