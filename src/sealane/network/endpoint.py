@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip
 from sealane.errors import InvalidArgument
 from sealane.network.ipam import allocate_address
 from sealane.network.options import ENDPOINT_IFNAME, endpoint_sysctls
+from sealane.network.problems import joined
 from sealane.network.spec import EndpointRequest, EndpointSpec, NetworkSpec, Subnet
 from sealane.values import ContainerId, EndpointId, IfName, IPAddress, MacAddress, NetworkId
 
@@ -76,7 +77,7 @@ def check_endpoint(request: EndpointRequest, network: NetworkSpec | None) -> Non
     """Raises InvalidArgument with every problem of *request* at once."""
     problems = endpoint_problems(request, network)
     if problems:
-        raise InvalidArgument("\n".join(("invalid endpoint settings:", *problems)))
+        raise InvalidArgument(f"invalid endpoint settings:\n{joined(problems)}")
     if request.mac:
         MacAddress(request.mac)
     endpoint_sysctls(request.driver_opts, IfName("eth0"))

@@ -169,27 +169,26 @@ def _settle_addresses(subnet: IPNetwork, entry: IpamRequest, request: NetworkReq
     ip_range = ip_network(entry.ip_range) if entry.ip_range else None
     aux = tuple((name, ip_address(text)) for name, text in entry.aux)
     settled = Subnet(subnet, None, ip_range, aux, automatic=not entry.subnet)
-    seen: dict[IPAddress, str] = {}
+    held: dict[IPAddress, str] = {}
+    gateway = ip_address(entry.gateway) if entry.gateway else None
+    if gateway is not None:
+        _hold(f"gateway ({gateway})", gateway, "the gateway", subnet, held)
     for name, address in aux:
-        if address in seen:
-            raise Internal(
-                f"failed to allocate secondary ip address ({name}:{address}): Address already in use "
-                f"(it is the auxiliary address {seen[address]})"
-            )
-        seen[address] = name
-    if entry.gateway:
-        gateway = ip_address(entry.gateway)
         # Auxiliary addresses that name the container's gateway may well be the bridge's own.
-        if gateway in seen and not seen[gateway].startswith("DefaultGateway"):
-            raise Internal(
-                f"failed to allocate gateway ({gateway}): Address already in use "
-                f"(it is the auxiliary address {seen[gateway]})"
-            )
-        return replace(settled, gateway=gateway)
-    if request.driver == "macvlan":
-        return settled  # its router is the client's business: none is made up
-    first = next(_free(settled, seen), None)
-    return replace(settled, gateway=first)
+        if address != gateway or not name.startswith("DefaultGateway"):
+            _hold(f"secondary ip address ({name}:{address})", address, f"the auxiliary address {name}", subnet, held)
+    if gateway is None and request.driver != "macvlan":  # whose router is the client's business: none is made up
+        gateway = next(_free(settled, held), None)
+    return replace(settled, gateway=gateway)
+
+
+def _hold(what: str, address: IPAddress, owner: str, subnet: IPNetwork, held: dict[IPAddress, str]) -> None:
+    """Note that *owner* has *address*. Raises Internal, as Docker, when it cannot be had."""
+    if not _usable(subnet, int(address)):
+        raise Internal(f"failed to allocate {what}: Address already in use (it is no host address of {subnet})")
+    if address in held:
+        raise Internal(f"failed to allocate {what}: Address already in use (it is {held[address]})")
+    held[address] = owner
 
 
 def allocate_address(

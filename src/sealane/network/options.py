@@ -72,7 +72,7 @@ def parse_bridge(options: Mapping[str, str], identifier: NetworkId) -> BridgeOpt
         host_ipv4=_ipv4(options, HOST_IPV4),
         host_ipv6=_ipv6(options, HOST_IPV6),
         mtu=_mtu(options),
-        iface_prefix=options.get(IFACE_PREFIX) or "eth",
+        iface_prefix=_iface_prefix(options),
         default_bridge=_bool(options, BRIDGE + "default_bridge", False),
     )
 
@@ -89,7 +89,7 @@ def parse_macvlan(options: Mapping[str, str]) -> MacvlanOptions:
         parent=IfName(parent) if parent else None,
         mode=mode,
         mtu=_mtu(options),
-        iface_prefix=options.get(IFACE_PREFIX) or "eth",
+        iface_prefix=_iface_prefix(options),
     )
 
 
@@ -147,6 +147,12 @@ def _mode(options: Mapping[str, str], key: str) -> GatewayMode:
         return GatewayMode(text or "nat")
     except ValueError:
         raise InvalidArgument(f"failed to parse {key} value: {text} (unknown gateway mode {text})") from None
+
+
+def _iface_prefix(options: Mapping[str, str]) -> str:
+    prefix = options.get(IFACE_PREFIX) or "eth"
+    IfName(f"{prefix}0")  # refused now rather than when the first container starts
+    return prefix
 
 
 def _mtu(options: Mapping[str, str]) -> int | None:

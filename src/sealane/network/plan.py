@@ -72,7 +72,7 @@ class DelLink:
 
 @dataclass(frozen=True, slots=True)
 class SetLink:
-    """Change a link from *before* to *after*: up, mtu, MAC address, master or hairpin."""
+    """Change a link from *before* to *after*: up, mtu, MAC address, master, hairpin or second name."""
 
     before: Link
     after: Link
@@ -91,6 +91,9 @@ class SetLink:
         commands = [" ".join(parts)] if len(parts) > 1 else []
         if now.hairpin != was.hairpin:
             commands.append(f"bridge link set dev {now.name} hairpin {'on' if now.hairpin else 'off'}")
+        if now.altname != was.altname:
+            for verb, name in (("del", was.altname), ("add", now.altname)):
+                commands += [f"ip link property {verb} dev {now.name} altname {name}"] if name else []
         return " && ".join(commands)
 
     def inverse(self) -> SetLink:
@@ -349,6 +352,7 @@ def _target(wanted: Link, seen: Link) -> Link:
         mac=seen.mac if wanted.mac is None else wanted.mac,
         master=wanted.master,
         hairpin=wanted.hairpin,
+        altname=wanted.altname,
     )
 
 

@@ -6,12 +6,14 @@ Every problem of the address configuration is reported at once, with Docker's te
 
 from __future__ import annotations
 
-from ipaddress import IPv6Network, ip_address, ip_network
+from collections.abc import Iterable
+from ipaddress import IPv6Network, ip_address, ip_interface, ip_network
 
 from sealane.errors import Forbidden, InvalidArgument, NotFound, Unsupported
 from sealane.network import options as opts
+from sealane.network.problems import joined
 from sealane.network.spec import IpamRequest, NetworkRequest, NetworkSpec, Subnet
-from sealane.values import IPAddress, IPNetwork, NetworkId
+from sealane.values import IPAddress, IPInterface, NetworkId
 
 DRIVERS = ("bridge", "host", "null", "macvlan")
 _KNOWN_ELSEWHERE = ("ipvlan", "overlay")
@@ -26,6 +28,7 @@ def validate_network(request: NetworkRequest) -> None:
     if request.config_only:
         _check_config_only(request)
     else:
+        _check_scope(request)
         _check_driver(request, ipv4, ipv6)
     if request.config_from and request.ipam:
         raise Forbidden(
@@ -37,11 +40,18 @@ def validate_network(request: NetworkRequest) -> None:
         raise InvalidArgument(f'invalid ipam driver: "{request.ipam_driver}"')
     problems = [problem for entry in request.ipam for problem in ipam_problems(entry, ipv6)]
     if problems:
-        raise InvalidArgument("\n".join(("invalid network config:", *problems)))
+        raise InvalidArgument(f"invalid network config:\n{joined(problems)}")
     if request.driver == "bridge" and not request.config_only:
         _check_bridge(request, ipv6)
     elif request.driver == "macvlan":
         opts.parse_macvlan(request.options)
+
+
+def _check_scope(request: NetworkRequest) -> None:
+    if request.ingress:
+        raise Forbidden("Ingress network can only be global scope network")
+    if request.scope == "swarm":
+        raise Forbidden("cannot create a swarm scoped network when swarm is not active")
 
 
 def _check_config_only(request: NetworkRequest) -> None:
@@ -99,59 +109,60 @@ def ipam_problems(entry: IpamRequest, ipv6: bool) -> list[str]:
         return problems
     if subnet is not None and subnet.version == 6 and not ipv6:
         return []  # as in Docker: shown in inspect, not used, not checked
-    shown = "invalid Prefix" if subnet is None else str(subnet)
+    shown = entry.subnet or "invalid Prefix"
     if entry.ip_range:
         problems += _range_problems(entry.ip_range, subnet, shown)
     if entry.gateway:
         gateway = _address(entry.gateway)
         if gateway is None:
-            problems.append(f"invalid gateway {entry.gateway}: it should be an IP address")
+            problems.append(f"invalid gateway {entry.gateway}: invalid address")
         else:
             problems += _inside(f"invalid gateway {gateway}", gateway, subnet, shown)
     for name, text in entry.aux:
         address = _address(text)
-        if address is None or subnet is None or address not in subnet:
-            problems.append(f"invalid auxiliary address {name}: parent subnet {shown} doesn't contain this address")
+        if address is None:
+            problems.append(f"invalid auxiliary address {name}: invalid address")
+        else:
+            problems += _inside(f"invalid auxiliary address {name}", address, subnet, shown)
     return problems
 
 
-def _prefix(text: str, what: str, problems: list[str]) -> IPNetwork | None:
+def _prefix(text: str, what: str, problems: list[str]) -> IPInterface | None:
+    """An address and a prefix length as they were written; None when they are none."""
     if not text:
         return None
+    _, slash, length = text.partition("/")
     try:
-        loose = ip_network(text, strict=False)
+        if not slash or not length.isdecimal():  # Python would take a netmask, too
+            raise ValueError
+        written = ip_interface(text)
     except ValueError:
-        problems.append(f"invalid {what} {text}: it should be an address and a prefix length, such as 10.0.0.0/24")
+        problems.append(f"invalid {what} {text}: invalid CIDR block notation")
         return None
-    if "/" not in text:
-        problems.append(f"invalid {what} {text}: it should be an address and a prefix length, such as 10.0.0.0/24")
-        return None
-    if (
-        text.partition("/")[0] != str(loose.network_address)
-        and ip_address(text.partition("/")[0]) != loose.network_address
-    ):
-        problems.append(f"invalid {what} {text}: it should be {loose}")
-    return loose
+    if written.ip != written.network.network_address:
+        problems.append(f"invalid {what} {text}: it should be {written.network}")
+    return written
 
 
-def _range_problems(text: str, subnet: IPNetwork | None, shown: str) -> list[str]:
-    problems: list[str] = []
-    ip_range = _prefix(text, "ip-range", problems)
+def _range_problems(text: str, subnet: IPInterface | None, shown: str) -> list[str]:
+    masked: list[str] = []
+    ip_range = _prefix(text, "ip-range", masked)
     if ip_range is None:
-        return problems
+        return masked
     if subnet is not None and ip_range.version != subnet.version:
-        return [*problems, f"invalid ip-range {text}: parent subnet is an IPv{subnet.version} block"]
-    if subnet is None or ip_range.network_address not in subnet:
-        return [*problems, f"invalid ip-range {text}: parent subnet {shown} doesn't contain ip-range"]
-    if ip_range.prefixlen < subnet.prefixlen:
+        return [f"invalid ip-range {text}: parent subnet is an IPv{subnet.version} block"]
+    problems = []
+    if subnet is None or ip_range.ip not in subnet.network:
+        problems.append(f"invalid ip-range {text}: parent subnet {shown} doesn't contain ip-range")
+    if subnet is not None and ip_range.network.prefixlen < subnet.network.prefixlen:
         problems.append(f"invalid ip-range {text}: CIDR block is bigger than its parent subnet {shown}")
-    return problems
+    return problems + masked
 
 
-def _inside(what: str, address: IPAddress, subnet: IPNetwork | None, shown: str) -> list[str]:
+def _inside(what: str, address: IPAddress, subnet: IPInterface | None, shown: str) -> list[str]:
     if subnet is not None and address.version != subnet.version:
         return [f"{what}: parent subnet is an IPv{subnet.version} block"]
-    if subnet is None or address not in subnet:
+    if subnet is None or address not in subnet.network:
         return [f"{what}: parent subnet {shown} doesn't contain this address"]
     return []
 
@@ -161,6 +172,19 @@ def _address(text: str) -> IPAddress | None:
         return ip_address(text)
     except ValueError:
         return None
+
+
+def check_conflicts(network: NetworkSpec, others: Iterable[NetworkSpec]) -> None:
+    """Raises Forbidden, in Docker's words, when another network has the same bridge."""
+    if network.bridge is None:
+        return
+    name = network.bridge.bridge_name
+    for other in others:
+        if other.id != network.id and other.bridge is not None and other.bridge.bridge_name == name:
+            raise Forbidden(
+                f"cannot create network {network.id} ({name}): conflicts with network {other.id} ({name}): networks "
+                "have same bridge name"
+            )
 
 
 def settle_network(

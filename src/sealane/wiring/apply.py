@@ -251,11 +251,14 @@ class Session:
         index = self._index(link)
         rtnl.set_link(index, up=False)
         if link.altname:
-            try:
-                rtnl.del_altname(index, link.altname)
-            except OSError as error:
-                if error.errno not in (errno.EINVAL, *GONE):  # EINVAL: it did without
-                    raise
+            self._del_altname(link, index)
+
+    def _del_altname(self, link: Link, index: int) -> None:
+        try:
+            self._host.del_altname(index, link.altname)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, *GONE):  # EINVAL: it did without
+                raise
 
     def _set_link(self, before: Link, after: Link) -> None:
         rtnl, index = self._rtnl(after.ns), self._index(after)
@@ -273,6 +276,11 @@ class Session:
             self._into_service(after, index, after.peer)
         if after.master is not None and (after.hairpin, after.master) != (before.hairpin, before.master):
             rtnl.set_bridge_port(index, hairpin=after.hairpin)  # a flag of the port, gone with its master
+        if after.altname != before.altname:
+            if before.altname:
+                self._del_altname(before, index)
+            if after.altname:
+                self._add_altname(after, index)
 
 
 class Applier:

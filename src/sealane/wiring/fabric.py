@@ -13,7 +13,6 @@ engines on one host have two names.
 
 from __future__ import annotations
 
-import errno
 import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
@@ -31,7 +30,6 @@ from sealane.network.drivers.registry import endpoint_topology, network_topology
 from sealane.network.firewall import (
     FirewallSettings,
     base_ruleset,
-    bridge_mac,
     bridge_table,
     endpoint_elements,
     tracked,
@@ -39,9 +37,10 @@ from sealane.network.firewall import (
 from sealane.network.plan import Cut, Op, Plan, Rename, SetLink, plan
 from sealane.network.ruleset import TABLE, Ruleset, SetId
 from sealane.network.spec import EndpointSpec, NetworkSpec
-from sealane.network.topology import EMPTY, HOST, Link, LinkKey, LinkKind, Namespace, Route, Topology, union
+from sealane.network.topology import EMPTY, HOST, Link, LinkKey, Namespace, Route, Topology, union
+from sealane.network.validate import check_conflicts
 from sealane.values import ContainerId, EndpointId, IfName, IPNetwork, NetworkId, short
-from sealane.wiring import flows, forwarding
+from sealane.wiring import existing, flows, forwarding
 from sealane.wiring.apply import Applier
 from sealane.wiring.beside import Neighbours
 from sealane.wiring.observe import Observer, default_routes, host_networks
@@ -154,8 +153,13 @@ class Fabric:
     # networks
 
     def create_network(self, network: NetworkSpec) -> None:
-        """The network's links, addresses and firewall elements, or nothing of it."""
+        """The network's links, addresses and firewall elements, or nothing of it.
+
+        Raises Forbidden when another network has its bridge, Internal when its parent does not exist.
+        """
         self._reaper.touch()
+        check_conflicts(network, self._networks.values())
+        existing.check_parent(self._rtnl, network)
         wanted = self._network_topology(network)
         try:
             if network.ipv6 and not self._ipv6 and wanted:
@@ -168,7 +172,7 @@ class Fabric:
             raise Internal(f"cannot prepare network {network.name}: {error.strerror or error}") from error
         for link in wanted.links:
             self._reaper.wait_for(link.key)
-        wanted, observed = self._beside_existing(network, wanted)
+        wanted, observed = existing.adopt(self._rtnl, self._observer, network, wanted)
         self._applier.run(plan(wanted, observed, self._table))
         self._networks[network.id] = network
         self._tell_neighbours()
@@ -191,35 +195,6 @@ class Fabric:
         name = "".join("_" if c.isspace() or c in "/:" or not c.isprintable() else c for c in network.name)
         return name.encode()[: ALTNAME_MAX - len(tail)].decode(errors="ignore") + tail
 
-    def _beside_existing(self, network: NetworkSpec, wanted: Topology) -> tuple[Topology, Topology]:
-        """What is wanted, and what of it is there already.
-
-        Only links whose name somebody else chose can exist: a bridge named by the client, or a macvlan's parent. They
-        are used as they are, their MAC address too. Raises Internal with Docker's text for a bridge that is none.
-        """
-        named = [link for link in wanted.links if short(network.id) not in link.name]
-        if not any(self._link_exists(link) for link in named):
-            return wanted, EMPTY
-        foreign = tuple(replace(link, mac=None) for link in wanted.links)
-        wanted = replace(wanted, links=foreign)
-        seen = self._observer.topology(replace(wanted, sysctls=()), {})
-        mine = {link.key for link in wanted.links}
-        return wanted, Topology(
-            links=tuple(link for link in seen.links if link.key in mine),
-            addresses=tuple(address for address in seen.addresses if address in wanted.addresses),
-        )
-
-    def _link_exists(self, link: Link) -> bool:
-        try:
-            seen = self._rtnl.link(link.name)
-        except OSError as error:
-            if error.errno != errno.ENODEV:
-                raise Internal(f"cannot look at {link.name}: {error.strerror or error}") from error
-            return False
-        if link.kind is LinkKind.BRIDGE and seen.kind != "bridge":
-            raise Internal(f"existing interface {link.name} is not a bridge")
-        return True
-
     def remove_network(self, network: NetworkSpec) -> None:
         """Take the network out of the kernel. Runs to the end; the links themselves go in the background.
 
@@ -228,24 +203,14 @@ class Fabric:
         self._reaper.touch()
         self._networks.pop(network.id, None)
         held = self._network_topology(network)
-        mine = [link for link in held.links if self._is_mine(network, link)]
+        others = self._networks.values()
+        mine = [link for link in held.links if existing.is_mine(self._rtnl, self._table, network, link, others)]
         addresses = tuple(a for a in held.addresses if any(a.link == link.name for link in mine))
         steps = plan(EMPTY, Topology(addresses=addresses, elements=held.elements), self._table)
         self._applier.tear((*steps, *(Cut(link) for link in mine)))
         for link in mine:
             self._reaper.bury(link.key)
         self._tell_neighbours()
-
-    def _is_mine(self, network: NetworkSpec, link: Link) -> bool:
-        """True when this engine made *link* and no other network of ours uses it."""
-        try:
-            seen = self._rtnl.link(link.name)
-        except OSError:
-            return False
-        if link.kind is LinkKind.BRIDGE:
-            return seen.mac == bridge_mac(network)
-        used = any(link.name == other.name for n in self._networks.values() for other in network_topology(n).links)
-        return not used and any(name.endswith(f".{self._table}") for name in seen.altnames)
 
     # sandboxes
 
@@ -318,12 +283,12 @@ class Fabric:
             self._flows.forget(flows.of_endpoint(endpoint))
 
     def republish(self, network: NetworkSpec, before: EndpointSpec, after: EndpointSpec) -> None:
-        """Another set of published ports leads to an endpoint of a running container: the one difference of the two."""
+        """Other published ports lead to an endpoint of a running container, or it has another name: nothing else."""
         self._reaper.touch()
         held, wanted = (self._publication(network, endpoint) for endpoint in (before, after))
-        talked = self._talked(network, before)
+        lost = before.ports != after.ports and self._talked(network, before)
         self._applier.run(plan(wanted, held, self._table))
-        if talked:
+        if lost:
             self._flows.forget(flows.of_endpoint(before))
         if network.bridge is not None:
             self._flows.forget(flows.of_published(after))

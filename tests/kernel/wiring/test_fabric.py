@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kernel.wiring.drawing import BRIDGE, REMOTE4, Drawing, publish, tcp
-from sealane.errors import Internal
+from sealane.errors import Forbidden, Internal
 from sealane.linux import namespaces, sysctl
 from sealane.linux.netlink.rtnl import BR_STATE_FORWARDING
 from sealane.linux.netlink.socket import Rtnl
@@ -79,6 +79,17 @@ def test_a_bridge_of_somebody_else_is_used_and_left_alone(host: Drawing) -> None
 def test_a_bridge_name_that_is_another_kind_of_link_is_refused(host: Drawing) -> None:
     with pytest.raises(Internal, match="existing interface up0 is not a bridge"):
         host.network("red", **{BRIDGE + "name": "up0"})
+
+
+def test_a_bridge_is_one_networks_alone(host: Drawing) -> None:
+    first = host.network("red", **{BRIDGE + "name": "mine0"})
+    with pytest.raises(Forbidden, match=f"conflicts with network {first.id} .*networks have same bridge name"):
+        host.network("blue", **{BRIDGE + "name": "mine0"})
+
+
+def test_a_macvlan_needs_its_parent(host: Drawing) -> None:
+    with pytest.raises(Internal, match="invalid subinterface vlan name nosuch0, example formatting is eth0.10"):
+        host.network("red", driver="macvlan", subnet="10.77.0.0/24", parent="nosuch0")
 
 
 def test_interfaces_are_numbered_in_the_asked_order_and_can_be_plugged_in_and_out(host: Drawing) -> None:
