@@ -27,7 +27,7 @@ from sealane.engine.records import Attachment
 from sealane.engine.undo import Undo
 from sealane.engine.wires import Wires
 from sealane.errors import InvalidArgument, NotFound
-from sealane.network.endpoint import choose_default_routes, settle_endpoint
+from sealane.network.endpoint import altname, choose_default_routes, settle_endpoint
 from sealane.network.names import ContainerView, EndpointNames, Link, Upstream, endpoint_names
 from sealane.network.spec import EndpointSpec, NetworkSpec
 from sealane.values import EndpointId, IfName, IPAddress, PublishedPort
@@ -270,9 +270,9 @@ class Sandboxes:
         self._republish(before, after)
 
     def _republish(self, before: Sequence[EndpointSpec], after: Sequence[EndpointSpec]) -> None:
-        """Published ports move with the default route; the one that loses them first, for a port leads to one place."""
+        """What the host shows of endpoints. The one that loses ports first, for a port leads to one place."""
         old = {endpoint.id: endpoint for endpoint in before}
-        moved = [(old[new.id], new) for new in after if new.id in old and old[new.id].ports != new.ports]
+        moved = [(old[new.id], new) for new in after if new.id in old and not _same_outside(old[new.id], new)]
         for was, now in sorted(moved, key=lambda pair: len(pair[1].ports)):
             self._wires.fabric.republish(self._spec(now), was, now)
 
@@ -369,16 +369,28 @@ class Sandboxes:
 
     async def renamed(self, container: Container) -> tuple[EndpointSpec, ...]:
         """After a rename: neighbours resolve the new name at once, and no longer the old one."""
-        after = []
-        for endpoint in container.live.endpoints:
-            aliases = endpoint.asked.aliases if endpoint.asked else ()
-            names = endpoint_names(container.name, aliases, container.id, container.record.process.hostname)
-            spec = self._spec(endpoint)
-            changed = replace(endpoint, container_name=container.name, names=names if spec.user_defined else ())
-            self._networks.add_endpoint(changed)
-            await self.publish(container, changed)
-            after.append(changed)
-        return tuple(after)
+        before = container.live.endpoints
+        after = tuple(self._renamed(container, endpoint) for endpoint in before)
+        for endpoint in after:
+            self._networks.add_endpoint(endpoint)
+            await self.publish(container, endpoint)
+        await self._wires.run(self._republish, before, after)
+        return after
+
+    def _renamed(self, container: Container, endpoint: EndpointSpec) -> EndpointSpec:
+        aliases = endpoint.asked.aliases if endpoint.asked else ()
+        names = endpoint_names(container.name, aliases, container.id, container.record.process.hostname)
+        spec = self._spec(endpoint)
+        return replace(
+            endpoint,
+            container_name=container.name,
+            altname=altname(container.name, spec.name),
+            names=names if spec.user_defined else (),
+        )
+
+
+def _same_outside(one: EndpointSpec, other: EndpointSpec) -> bool:
+    return (one.ports, one.altname) == (other.ports, other.altname)
 
 
 def addresses_of(endpoint: EndpointSpec) -> tuple[IPAddress, ...]:
