@@ -221,14 +221,21 @@ def _static(
     for pool in pools:
         if wanted not in pool.subnet:
             continue
-        if wanted in taken:
-            raise Forbidden(f"Address already in use ({wanted} belongs to {taken[wanted]})")
+        holder = taken.get(wanted) or _reserved_for(pool, wanted)
+        if holder:
+            raise Forbidden(f"Address already in use ({wanted} belongs to {holder})")
         if not _usable(pool.subnet, int(wanted)):
             raise InvalidArgument(f"requested address is out of range ({wanted} is no host address of {pool.subnet})")
         return interface(wanted, pool.subnet.prefixlen)
     raise InvalidArgument(
         f"invalid address {wanted}: It does not belong to any of this network's subnets (network {network.name})"
     )
+
+
+def _reserved_for(pool: Subnet, address: IPAddress) -> str:
+    if address == pool.gateway:
+        return "the gateway"
+    return next((f"the auxiliary address {name}" for name, aux in pool.aux if aux == address), "")
 
 
 def _usable(subnet: IPNetwork, number: int) -> bool:
