@@ -109,6 +109,8 @@ class Containers:
 
     async def create(self, request: ContainerRequest, /) -> Created:
         image = self.engine.images.get(request.image)
+        for reference in request.volumes_from:
+            self.box(reference)
         number = next(self.engine.numbers)
         identifier = ContainerId(f"{number:064x}")
         name = request.name or f"box{number}"

@@ -238,3 +238,11 @@ def test_small_answers(served: Served) -> None:
     assert served.ask("DELETE", "/networks/bridge")[0] == 403
     assert served.json("GET", "/plugins") == []
     assert "not a swarm manager" in served.message("GET", "/services", status=503)
+
+
+def test_only_a_missing_image_is_not_found_at_creation(served: Served) -> None:
+    """Clients answer a 404 with a pull."""
+    wanted = {"Image": IMAGE, "HostConfig": {"VolumesFrom": ["nosuch"]}}
+    assert served.message("POST", "/containers/create", wanted, 400) == "No such container: nosuch"
+    wanted["Image"] = "nosuch"
+    assert served.message("POST", "/containers/create", wanted, 404) == "No such image: nosuch:latest"

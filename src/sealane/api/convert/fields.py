@@ -182,9 +182,8 @@ def check_unsupported(host: HostConfig) -> None:
             f'error looking up volume plugin {host.VolumeDriver}: plugin "{host.VolumeDriver}" not found'
         )
     for device in host.DeviceRequests or ():
-        raise InvalidArgument(
-            f'could not select device driver "{device.Driver}" with capabilities: {device.Capabilities or []}'
-        )
+        wanted = " ".join(f"[{' '.join(words)}]" for words in device.Capabilities or ())
+        raise InvalidArgument(f'could not select device driver "{device.Driver}" with capabilities: [{wanted}]')
     if not -1000 <= host.OomScoreAdj <= 1000:
         raise InvalidArgument(f"Invalid value {host.OomScoreAdj}, range for oom score adj is [-1000, 1000]")
     if host.ShmSize < 0:

@@ -72,7 +72,11 @@ async def create(engine: Engine, request: Request) -> Reply:
                 f"image with reference {asked.image} was found but does not match the specified platform:"
                 f" wanted {platform}, actual: {image.os}/{image.architecture}"
             )
-    made = await engine.containers.create(asked)
+    try:
+        made = await engine.containers.create(asked)
+    except NotFound as error:
+        engine.images.get(asked.image)  # a 404 means that the image is missing: clients answer it with a pull
+        raise InvalidArgument(error.message) from error
     return json_reply(CreateAnswer(made.id, [*warnings(body), *made.warnings]), 201)
 
 
