@@ -247,7 +247,7 @@ def test_bad_configs_are_refused(fields: dict[str, Any], message: str) -> None:
         ({"Isolation": "hyperv"}, "Invalid isolation: \"hyperv\" - linux only supports 'default'"),
         (
             {"DeviceRequests": [{"Capabilities": [["gpu"]]}]},
-            "could not select device driver \"\" with capabilities: [['gpu']]",
+            'could not select device driver "" with capabilities: [[gpu]]',
         ),
         ({"Binds": [""]}, "invalid volume specification: ''"),
         ({"Binds": ["/a:/b:c:d"]}, "invalid volume specification: '/a:/b:c:d'"),
