@@ -164,13 +164,17 @@ def _listen(host: str, group: str) -> socket.socket:
 
 
 class TaskOwner:
-    """Runs the engine's background tasks; a task that fails is logged, none outlives the engine."""
+    """Runs the engine's background tasks; a task that fails is logged, none outlives the parts that it uses."""
 
     def __init__(self, group: asyncio.TaskGroup) -> None:
         self._group = group
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ending = False
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        if self._ending:
+            work.close()
+            return
         task = self._group.create_task(self._guarded(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -181,9 +185,13 @@ class TaskOwner:
         except Exception:
             _log.exception("a background task failed")
 
-    def cancel_all(self) -> None:
-        for task in list(self._tasks):
+    async def end(self) -> None:
+        """Cancel all and wait: work that has to be done to its end is. Nothing can be spawned any more."""
+        self._ending = True
+        for task in self._tasks:
             task.cancel()
+        if self._tasks:
+            await asyncio.wait(list(self._tasks))
 
 
 async def _serve(config: Config) -> None:
@@ -195,7 +203,6 @@ async def _serve(config: Config) -> None:
             tasks = TaskOwner(group)
             async with _engine(config, layout, tasks) as (engine, events):
                 await _serve_api(config, engine, events, group)
-            tasks.cancel_all()
 
 
 async def _dismantle(config: Config) -> int:
@@ -266,6 +273,7 @@ async def _engine(config: Config, layout: Layout, tasks: TaskOwner) -> AsyncIter
         runtime = await asyncio.to_thread(pick, config.runtime, layout.run / "oci", config.cgroup_parent)
         monitor = Monitor(runtime, layout.run)
         stack.callback(monitor.close)
+        stack.push_async_callback(tasks.end)
         engine, recovery = _build(config, context, database, events, wires, publisher, relay, monitor, runtime, tasks)
         await recovery.run()
         yield engine, events
@@ -321,7 +329,7 @@ def _build(
         events,
         System(context, containers, lambda: len(images.all()), facts),
     )
-    recovery = Recovery(context, database, networks, containers, sandboxes, bundles, runner, wires)
+    recovery = Recovery(context, database, networks, containers, sandboxes, bundles, volumes, runner, wires)
     return engine, recovery
 
 

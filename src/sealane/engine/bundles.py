@@ -19,8 +19,9 @@ from sealane.engine.model import ContainerRequest, ExecRequest, MountKind
 from sealane.engine.networks import Networks
 from sealane.engine.planning import Planner
 from sealane.engine.records import MountRecord
+from sealane.engine.undo import to_the_end
 from sealane.engine.volumes import Volumes
-from sealane.errors import Conflict, InvalidArgument, Unsupported
+from sealane.errors import Conflict, InvalidArgument, NotFound, Unsupported
 from sealane.network.spec import EndpointSpec
 from sealane.runtime import changes, rootfs
 from sealane.runtime.launch import ExecLaunch, Launch
@@ -204,18 +205,23 @@ class Bundles:
 
     @contextlib.asynccontextmanager
     async def mounted(self, container: Container) -> AsyncIterator[Path]:
-        """The container's root, mounted for the length of the block when it does not run."""
-        if container.running:
-            yield self._context.layout.rootfs(container.id)
-            return
-        async with container.lock:
+        """The container's root, mounted for the length of the block when it does not run; it is not started then."""
+        async with contextlib.AsyncExitStack() as stack:
+            if not container.running:
+                await stack.enter_async_context(container.lock)
+                await stack.enter_async_context(container.wiring)
+            if container.gone:
+                raise NotFound(f"No such container: {container.id}")
+            if container.running:
+                await stack.aclose()
+                yield self._context.layout.rootfs(container.id)
+                return
             folder = self._context.layout.container(container.id)
             layers = self._images.layers(container.record.image_id)
-            root = await asyncio.to_thread(rootfs.mount_root, folder, layers)
             try:
-                yield root
+                yield await to_the_end(asyncio.to_thread(rootfs.mount_root, folder, layers))
             finally:
-                await asyncio.to_thread(rootfs.unmount_root, folder)
+                await to_the_end(asyncio.to_thread(rootfs.unmount_root, folder))
 
     async def changes(self, container: Container) -> list[tuple[int, str]]:
         """What the container changed in its files."""

@@ -135,6 +135,7 @@ class Containers:
             self.commit(container, record, container.live)
         except BaseException:
             self._release_static(record)
+            await self._remove_anonymous(mounts)
             shutil.rmtree(self._context.layout.container(identifier), ignore_errors=True)
             raise
         self._directory.file(identifier, name, container)
@@ -248,8 +249,15 @@ class Containers:
                 if mount.point.kind is MountKind.TMPFS:
                     continue
                 point = replace(mount.point, read_write=mount.point.read_write and "ro" not in mode.split(","))
-                records.append(replace(mount, point=point))
+                records.append(MountRecord(point=point, asked=replace(mount.asked, no_copy=True)))
         return records
+
+    async def _remove_anonymous(self, mounts: Sequence[MountRecord]) -> None:
+        """Of a container that could not be created: nobody else has its nameless volumes."""
+        for mount in mounts:
+            if mount.is_volume and not mount.asked.source:
+                with contextlib.suppress(Conflict):  # inherited: another container has it
+                    await self._volumes.remove(mount.point.name, force=True)
 
     async def _make_volumes(self, mounts: Sequence[MountRecord]) -> None:
         for mount in mounts:

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Final
 
 from sealane.engine.context import Clock
 from sealane.engine.model import Event
+from sealane.errors import SealaneError
 from sealane.store.codec import decode, encode
 from sealane.store.database import Database
+
+_log = logging.getLogger(__name__)
 
 HISTORY: Final = 10_000
 #: A subscriber that reads nothing while this many events pass is cut off; it would only grow in memory.
@@ -31,6 +35,7 @@ class Events:
         self._pending: list[Event] = []
         self._subscribers: set[asyncio.Queue[Event | None]] = set()
         self._last_ns = 0
+        self._refused = False
 
     def emit(self, kind: str, action: str, actor: str, attributes: Mapping[str, str]) -> None:
         """Tell everybody. Times are strictly increasing, so that ``since`` never repeats an event."""
@@ -45,20 +50,32 @@ class Events:
                 queue.put_nowait(event)
 
     def flush(self) -> None:
-        """Write what is pending to the store."""
+        """Write what is pending to the store. What cannot be written (a full disk) stays pending, up to a bound."""
         if not self._pending:
             return
+        try:
+            self._store()
+        except SealaneError as error:
+            if not self._refused:
+                _log.error("events cannot be kept: %s", error)
+            self._refused = True
+            del self._pending[:-HISTORY]
+        else:
+            self._refused = False
+            self._pending.clear()
+
+    def _store(self) -> None:
         with self._database.transaction():
             for event in self._pending:
                 newest = self._database.add_event(event.time_ns, encode(event))
             if newest % 1000 < len(self._pending):
                 self._database.trim_events(HISTORY)
-        self._pending.clear()
 
     def history(self, since_ns: int, until_ns: int) -> list[Event]:
         """Past events with ``since_ns <= time <= until_ns``, oldest first."""
         self.flush()
-        return [decode(body, Event) for body in self._database.events(since_ns, until_ns)]
+        stored = [decode(body, Event) for body in self._database.events(since_ns, until_ns)]
+        return stored + [event for event in self._pending if since_ns <= event.time_ns <= until_ns]
 
     @contextlib.asynccontextmanager
     async def subscribe(self) -> AsyncIterator[AsyncIterator[Event]]:

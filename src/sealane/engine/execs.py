@@ -150,7 +150,10 @@ class Execs:
         item = self._get(identifier)
         if item.process is None or item.exit_code is not None:
             raise Conflict(f"exec {identifier} is not running")
-        await item.process.resize(height, width)
+        try:
+            await item.process.resize(height, width)
+        except OSError as error:  # it ends just now: conmon has closed its side already
+            raise Conflict(f"exec {identifier} is not running") from error
 
     def view(self, identifier: str) -> ExecView:
         item = self._get(identifier)

@@ -85,7 +85,10 @@ class Observer:
         container = self._containers.get(reference)
         if not container.running:
             raise Conflict(f"Container {container.id} is not running")
-        await self._monitor.resize(container.id, height, width)
+        try:
+            await self._monitor.resize(container.id, height, width)
+        except OSError as error:  # it ends just now: conmon has closed its side already
+            raise Conflict(f"Container {container.id} is not running") from error
         self._containers.emit("resize", container, height=str(height), width=str(width))
 
     async def top(self, reference: str, ps_args: str) -> ProcessTable:

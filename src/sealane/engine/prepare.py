@@ -47,7 +47,7 @@ class ImageSettings(Protocol):
 def check_name(name: str) -> str:
     """A container or volume name as clients may write it, without the leading slash. Raises InvalidArgument."""
     bare = name.removeprefix("/")
-    if not _NAME.match(bare):
+    if not _NAME.fullmatch(bare):
         raise InvalidArgument(f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
     return bare
 

@@ -1,27 +1,25 @@
 """After the engine starts: what the store says is compared with what is there, and made to agree.
 
 In order: networks → base tables with everything that belongs to containers still running → the resolver and the relay
-are told what is
-missing and rid of what is stale → every container that was running is taken over or settled as ended → restart
-policies. Nothing
-of a container that still runs is touched when it is as it should be.
+are told what is missing and rid of what is stale → every container that was running is taken over or settled as ended →
+restart policies. Nothing of a container that still runs is touched when it is as it should be.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 
 from sealane.engine.bundles import Bundles
 from sealane.engine.container import Container
 from sealane.engine.containers import Containers
 from sealane.engine.context import Context
+from sealane.engine.model import Status
 from sealane.engine.networks import Networks
 from sealane.engine.records import ContainerLive, ContainerRecord
 from sealane.engine.runner import Runner
 from sealane.engine.sandboxes import Sandboxes
+from sealane.engine.volumes import Volumes
 from sealane.engine.wires import Wires
-from sealane.errors import SealaneError
 from sealane.network.spec import NetworkSpec
 from sealane.runtime import leftovers
 from sealane.store.codec import decode
@@ -41,6 +39,7 @@ class Recovery:
         containers: Containers,
         sandboxes: Sandboxes,
         bundles: Bundles,
+        volumes: Volumes,
         runner: Runner,
         wires: Wires,
     ) -> None:
@@ -50,6 +49,7 @@ class Recovery:
         self._containers = containers
         self._sandboxes = sandboxes
         self._bundles = bundles
+        self._volumes = volumes
         self._runner = runner
         self._wires = wires
 
@@ -66,13 +66,11 @@ class Recovery:
         await self._wires.run(fabric.repair, self._networks.specs(), endpoints)
         await self._sandboxes.publish_all(alive)
         await self._remove_leftovers()
+        interrupted = [c for c in self._containers.all() if c.running or c.state.status is Status.RESTARTING]
+        for container in interrupted:
+            await self._settle(container, container in alive)
         for container in self._containers.all():
-            if container in alive:
-                await self._runner.take_over(container)
-            elif container.running:
-                await self._runner.ended_meanwhile(container)
-        for container in self._containers.all():
-            await self._restart(container)
+            await self._restart(container, container in interrupted)
 
     def _load_containers(self) -> list[Container]:
         """File every container; returns those whose process still exists."""
@@ -91,14 +89,24 @@ class Recovery:
         layout = self._context.layout
         keep = {container.id for container in self._containers.all() if container.running}
         known = {container.id for container in self._containers.all()}
+        await self._volumes.sweep()
         leftovers.end_containers(layout.run, keep)
         leftovers.settle_roots(layout.root / "containers", keep, known)
         await self._wires.run(self._wires.fabric.clear_sandboxes, keep)
 
-    async def _restart(self, container: Container) -> None:
+    async def _settle(self, container: Container, alive: bool) -> None:
+        """Take one over, or note how it ended. The engine comes up even if one can not be taken over: that is ended."""
         try:
-            await self._runner.start_at_boot(container)
-        except SealaneError as error:
+            if alive:
+                await self._runner.take_over(container)
+                return
+        except Exception:
+            _log.exception("cannot take container %s over", container.name)
+        if container.running:
+            await self._runner.ended_meanwhile(container)
+
+    async def _restart(self, container: Container, was_running: bool) -> None:
+        try:
+            await self._runner.start_at_boot(container, was_running)
+        except Exception as error:
             _log.warning("cannot start container %s: %s", container.name, error)
-            live = replace(container.live, state=replace(container.live.state, error=error.message))
-            self._containers.commit(container, live=live)

@@ -23,11 +23,13 @@ def wants_restart(policy: RestartPolicy, exit_code: int, restart_count: int, sto
     return False
 
 
-def wants_start_at_boot(policy: RestartPolicy, was_running: bool, stopped_by_user: bool) -> bool:
-    """Whether a container whose process is gone when the engine comes up is to be started."""
-    if policy.name == "always":
-        return True
-    return policy.name in ("unless-stopped", "on-failure") and was_running and not stopped_by_user
+def wants_start_at_boot(policy: RestartPolicy, would_restart: bool) -> bool:
+    """Whether a container whose process is gone when the engine comes up is to be started.
+
+    *would_restart*: it was running, and an engine would have started it again. ``always`` means even one that somebody
+    has stopped.
+    """
+    return policy.name == "always" or would_restart
 
 
 def next_delay_ns(previous_ns: int, ran_ns: int) -> int:

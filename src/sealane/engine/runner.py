@@ -69,7 +69,6 @@ class Runner:
         self._events = events
         self._health = health
         self._spawn = spawn
-        self._born_ns = context.clock.now_ns()
 
     # starting
 
@@ -233,7 +232,7 @@ class Runner:
             code = LOST
         await to_the_end(self._ended(container, code))
 
-    async def _ended(self, container: Container, code: int, *, restart: bool = True) -> None:
+    async def _ended(self, container: Container, code: int, *, restart: bool = True, at_ns: int = 0) -> None:
         async with container.wiring:
             endpoints = container.live.endpoints
             oom = self._monitor.oom_killed(container.id)
@@ -245,7 +244,7 @@ class Runner:
                 pid=0,
                 exit_code=code,
                 oom_killed=oom,
-                finished_ns=self._context.clock.now_ns(),
+                finished_ns=at_ns or self._context.clock.now_ns(),
                 restart_count=container.state.restart_count + restarting,
                 health=stopped_health(container.state.health),
             )
@@ -322,31 +321,36 @@ class Runner:
 
     async def take_over(self, container: Container) -> None:
         """Go on with a container that has been running all the time."""
+        container.finished.clear()
         if not self._monitor.released(container.id):
             await self._monitor.start(container.id)
-        container.finished.clear()
         self._spawn(self.watch(container))
         if self._has_health(container):
             self._spawn(self._health.run(container))
 
     async def ended_meanwhile(self, container: Container) -> None:
-        """Settle a container that ended while no engine was there."""
-        code = await self._monitor.wait_exit(container.id)
-        await self._ended(container, code, restart=False)
+        """Settle a container that ended while no engine was there, at the time at which it did; end one that runs."""
+        ended = self._monitor.exit(container.id)
+        code = LOST if self._monitor.running(container.id) else await self._monitor.wait_exit(container.id)
+        await self._ended(container, code, restart=False, at_ns=ended.at_ns if ended else 0)
 
-    async def start_at_boot(self, container: Container) -> None:
-        """Apply the restart policy to a container that does not run now."""
-        live = container.live
-        was_running = live.state.status is Status.RESTARTING or live.state.finished_ns >= self._born_ns
-        policy = container.record.request.restart
-        if container.running or live.state.status is Status.CREATED:
+    async def start_at_boot(self, container: Container, was_running: bool) -> None:
+        """Apply the restart policy, or automatic removal, to a container that does not run now."""
+        if container.running or container.state.status is Status.CREATED:
             return
-        if not wants_start_at_boot(policy, was_running, live.stopped_by_user):
-            if live.state.status is Status.RESTARTING:
-                self._containers.commit(container, live=container.with_state(status=Status.EXITED))
+        if self._starts_at_boot(container, was_running):
+            async with container.lock:
+                await self._start(container)
             return
-        async with container.lock:
-            await self._start(container)
+        if container.state.status is Status.RESTARTING:
+            self._containers.commit(container, live=container.with_state(status=Status.EXITED))
+        if container.record.request.auto_remove:
+            self._spawn(self._auto_remove(container))
+
+    def _starts_at_boot(self, container: Container, was_running: bool) -> bool:
+        live, policy = container.live, container.record.request.restart
+        again = wants_restart(policy, live.state.exit_code, live.state.restart_count, live.stopped_by_user)
+        return wants_start_at_boot(policy, was_running and again)
 
     async def update(self, reference: str, resources: Any, restart: Any, asked: bytes | None) -> None:
         """Change limits; those of a running container take effect at once."""

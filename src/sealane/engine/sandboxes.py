@@ -11,6 +11,7 @@ asked for.
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -26,11 +27,13 @@ from sealane.engine.portbook import PortBook
 from sealane.engine.records import Attachment
 from sealane.engine.undo import Undo
 from sealane.engine.wires import Wires
-from sealane.errors import InvalidArgument, NotFound
+from sealane.errors import InvalidArgument, NotFound, SealaneError
 from sealane.network.endpoint import altname, choose_default_routes, settle_endpoint
 from sealane.network.names import ContainerView, EndpointNames, Link, Upstream, endpoint_names
 from sealane.network.spec import EndpointSpec, NetworkSpec
 from sealane.values import EndpointId, IfName, IPAddress, PublishedPort
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,7 +368,10 @@ class Sandboxes:
         for spec in specs:
             await self._publisher.put_network(spec.id, spec.name, tuple(subnet.subnet for subnet in spec.subnets))
         for container in running:
-            await self._name(container, container.live.endpoints, self._context.layout.sandbox(container.id))
+            try:
+                await self._name(container, container.live.endpoints, self._context.layout.sandbox(container.id))
+            except SealaneError as error:
+                _log.warning("container %s has no resolver: %s", container.name, error)
 
     async def renamed(self, container: Container) -> tuple[EndpointSpec, ...]:
         """After a rename: neighbours resolve the new name at once, and no longer the old one."""

@@ -6,6 +6,8 @@ lies in it is never touched by the engine, except that a new volume takes over w
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -17,12 +19,14 @@ from sealane.engine.events import Events
 from sealane.engine.model import Pruned, VolumeView
 from sealane.engine.records import VolumeRecord
 from sealane.errors import Conflict, Internal, InvalidArgument, NotFound
-from sealane.runtime.rootfs import is_mount, mount_volume, unmount_volume
+from sealane.runtime.rootfs import disk_usage, is_mount, mount_volume, unmount_volume
 from sealane.store.codec import decode, encode
 from sealane.store.database import Database
 from sealane.values import ContainerId
 
 _NAME: Final = re.compile(r"^[a-zA-Z0-9][a-zA-Z0-9_.-]+$")
+#: Begins the name of a directory that is being deleted; no volume's name can.
+_TRASH: Final = ".removed-"
 _OPTIONS: Final = frozenset({"type", "o", "device", "size"})
 
 
@@ -53,7 +57,7 @@ class Volumes:
     ) -> VolumeView:
         """Make a volume, or find the one of that name (then driver and options must agree)."""
         name = name or self._context.new_id()
-        if not _NAME.match(name):
+        if not _NAME.fullmatch(name):
             raise InvalidArgument(
                 f'create {name}: "{name}" includes invalid characters for a local volume name, only '
                 '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'
@@ -127,8 +131,16 @@ class Volumes:
         self._database.delete_object("volume", name)
         del self._records[name]
         unmount_volume(self.path(name))
-        shutil.rmtree(self.path(name).parent, ignore_errors=True)
+        trash = self._context.layout.volumes / f"{_TRASH}{self._context.new_id()}"
+        with contextlib.suppress(FileNotFoundError):
+            self.path(name).parent.rename(trash)  # the name is free at once, however long the deletion takes
         self._events.emit("volume", "destroy", name, {"driver": "local"})
+        await asyncio.to_thread(shutil.rmtree, trash, ignore_errors=True)
+
+    async def sweep(self) -> None:
+        """Go on with deletions that a killed engine has begun."""
+        for folder in self._context.layout.volumes.glob(f"{_TRASH}*"):
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def prune(self, keep: Callable[[VolumeView], bool]) -> Pruned:
         """Remove every unused volume that *keep* does not want."""
@@ -136,8 +148,12 @@ class Volumes:
         for view in self.views():
             if view.used_by or keep(view):
                 continue
-            reclaimed += sum(item.lstat().st_size for item in view.mountpoint.rglob("*") if not item.is_symlink())
-            await self.remove(view.name)
+            size = await asyncio.to_thread(disk_usage, view.mountpoint)
+            try:
+                await self.remove(view.name)
+            except (Conflict, NotFound):
+                continue  # it came into use, or somebody else removed it
+            reclaimed += size
             removed.append(view.name)
         self._events.emit("volume", "prune", "", {"reclaimed": str(reclaimed)})
         return Pruned(tuple(removed), reclaimed)

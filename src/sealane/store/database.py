@@ -8,9 +8,10 @@
         ├── events        seq → time_ns, body            the durable history, cut to a bounded length
         └── meta          key → value                    the engine's own id and the like
 
-Contract: a method that writes returns after the commit reached the disk. ``transaction`` groups several writes; an
-exception inside takes all of them back. One connection, used from the engine's event loop thread only; a commit here
-takes well under a millisecond. Names are unique within a kind; a clash is a Conflict with nothing written.
+Contract: a method that writes returns after the commit reached the disk, or raises Internal when it cannot. An
+exception inside ``transaction``, which groups several writes, takes all of them back. One connection, used from the
+engine's event loop thread only; a commit here takes well under a millisecond. Names are unique within a kind; a clash
+is a Conflict with nothing written.
 
 Out of scope: what the bodies mean.
 """
@@ -45,7 +46,7 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._depth = 0
+        self._path = path
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")
         self._migrate(path)
@@ -64,27 +65,39 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit everything written inside together, or nothing. Nested uses join the outer one."""
-        self._depth += 1
-        if self._depth == 1:
-            self._connection.execute("BEGIN IMMEDIATE")
+        """Commit everything written inside together, or nothing. Nested uses join the outer one.
+
+        Raises Internal when the file cannot be written (a full disk).
+        """
+        if self._inside():
+            yield
+            return
+        self._write("BEGIN IMMEDIATE")
         try:
             yield
+            self._write("COMMIT")
         except BaseException:
-            self._depth -= 1
-            if self._depth == 0:
+            if self._inside():  # some failures have taken it back already
                 self._connection.execute("ROLLBACK")
             raise
-        self._depth -= 1
-        if self._depth == 0:
-            self._connection.execute("COMMIT")
+
+    def _inside(self) -> bool:
+        return self._connection.in_transaction
+
+    def _write(self, statement: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
+        try:
+            return self._connection.execute(statement, values)
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.Error as error:
+            raise Internal(f"cannot write {self._path}: {error}") from error
 
     # objects and states
 
     def put_object(self, kind: str, identifier: str, name: str, body: bytes) -> None:
         """Insert or replace. Raises Conflict when another object of *kind* has *name*."""
         try:
-            self._connection.execute(
+            self._write(
                 "INSERT INTO objects VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (kind, id) DO UPDATE SET name = excluded.name, body = excluded.body",
                 (kind, identifier, name, body),
@@ -93,17 +106,17 @@ class Database:
             raise Conflict(f"{kind} with name {name} already exists") from error
 
     def delete_object(self, kind: str, identifier: str) -> None:
-        self._connection.execute("DELETE FROM objects WHERE kind = ? AND id = ?", (kind, identifier))
+        self._write("DELETE FROM objects WHERE kind = ? AND id = ?", (kind, identifier))
 
     def objects(self, kind: str) -> list[tuple[str, bytes]]:
         """All ``(id, body)`` of *kind*."""
         return self._connection.execute("SELECT id, body FROM objects WHERE kind = ?", (kind,)).fetchall()
 
     def put_state(self, identifier: str, body: bytes) -> None:
-        self._connection.execute("INSERT OR REPLACE INTO states VALUES (?, ?)", (identifier, body))
+        self._write("INSERT OR REPLACE INTO states VALUES (?, ?)", (identifier, body))
 
     def delete_state(self, identifier: str) -> None:
-        self._connection.execute("DELETE FROM states WHERE id = ?", (identifier,))
+        self._write("DELETE FROM states WHERE id = ?", (identifier,))
 
     def states(self) -> dict[str, bytes]:
         return dict(self._connection.execute("SELECT id, body FROM states").fetchall())
@@ -111,10 +124,10 @@ class Database:
     # image references
 
     def put_image_ref(self, ref: str, image: str, digest: str) -> None:
-        self._connection.execute("INSERT OR REPLACE INTO image_refs VALUES (?, ?, ?)", (ref, image, digest))
+        self._write("INSERT OR REPLACE INTO image_refs VALUES (?, ?, ?)", (ref, image, digest))
 
     def delete_image_ref(self, ref: str) -> None:
-        self._connection.execute("DELETE FROM image_refs WHERE ref = ?", (ref,))
+        self._write("DELETE FROM image_refs WHERE ref = ?", (ref,))
 
     def image_refs(self) -> list[tuple[str, str, str]]:
         """All ``(ref, image id, repo digest or "")``."""
@@ -124,9 +137,7 @@ class Database:
 
     def add_event(self, time_ns: int, body: bytes) -> int:
         """Append; returns the event's sequence number."""
-        return int(
-            self._connection.execute("INSERT INTO events (time_ns, body) VALUES (?, ?)", (time_ns, body)).lastrowid or 0
-        )
+        return int(self._write("INSERT INTO events (time_ns, body) VALUES (?, ?)", (time_ns, body)).lastrowid or 0)
 
     def events(self, since_ns: int, until_ns: int) -> list[bytes]:
         """Bodies with ``since_ns <= time <= until_ns``, oldest first."""
@@ -137,7 +148,7 @@ class Database:
 
     def trim_events(self, keep: int) -> None:
         """Forget all but the newest *keep* events."""
-        self._connection.execute("DELETE FROM events WHERE seq <= (SELECT max(seq) FROM events) - ?", (keep,))
+        self._write("DELETE FROM events WHERE seq <= (SELECT max(seq) FROM events) - ?", (keep,))
 
     # meta
 
@@ -146,4 +157,4 @@ class Database:
         return None if row is None else str(row[0])
 
     def put_meta(self, key: str, value: str) -> None:
-        self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+        self._write("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
