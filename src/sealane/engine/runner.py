@@ -561,4 +561,8 @@ async def _attempt(step: Awaitable[object], container: Container) -> None:
 
 
 def _stop_signal(container: Container) -> int:
-    return parse_signal(container.record.process.stop_signal or "SIGTERM")
+    """SIGTERM also where an image names a signal that does not exist."""
+    try:
+        return parse_signal(container.record.process.stop_signal)
+    except InvalidArgument:
+        return signals.SIGTERM
