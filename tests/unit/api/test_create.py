@@ -141,7 +141,7 @@ def test_long_mounts() -> None:
         ({"Env": ["=x"]}, "invalid environment variable: =x"),
         ({"WorkingDir": "rel"}, "the working directory 'rel' is invalid, it needs to be an absolute path"),
         ({"StopSignal": "FOO"}, "invalid signal: FOO"),
-        ({"StopSignal": "99"}, "invalid signal: 99"),
+        ({"StopSignal": "99"}, "the linux daemon does not support signal 99"),
         ({"ExposedPorts": {"0": {}}}, 'invalid port specification: "0"'),
         ({"ExposedPorts": {"70000": {}}}, 'invalid port specification: "70000"'),
         ({"ExposedPorts": {"80/foo": {}}}, 'invalid port specification: "80/foo"'),
