@@ -88,7 +88,7 @@ def test_a_bridge_is_one_networks_alone(host: Drawing) -> None:
 
 
 def test_a_macvlan_needs_its_parent(host: Drawing) -> None:
-    with pytest.raises(Internal, match="invalid subinterface vlan name nosuch0, example formatting is eth0.10"):
+    with pytest.raises(Internal, match=r"invalid subinterface vlan name nosuch0, example formatting is eth0\.10"):
         host.network("red", driver="macvlan", subnet="10.77.0.0/24", parent="nosuch0")
 
 
