@@ -22,16 +22,18 @@ _NOT_RUNNING: Final = 3  # what init scripts return for a service that is not ru
 
 
 def _start(app: App, args: Args) -> int:
-    run_dir = args.text("run-dir")
+    run_dir = _run_dir(args)
     pid = daemons.running(run_dir)
     if pid:
         app.say(f"The engine is already running (pid {pid}).")
         return 0
     passed = []
-    for name in ("root", "run-dir", "host", "config"):
-        if args.given(name):
-            passed += [f"--{name}", args.text(name)]
-    log = args.text("log-file") or os.path.join(run_dir, "sealaned.log")
+    for name in ("root", "run-dir", "config"):
+        if args.given(name):  # the engine runs in another directory than we
+            passed += [f"--{name}", os.path.abspath(args.text(name))]
+    if args.given("host"):
+        passed += ["--host", args.text("host")]
+    log = os.path.abspath(args.text("log-file") or os.path.join(run_dir, "sealaned.log"))
     address = args.text("host") or f"unix://{os.path.join(run_dir, 'sealane.sock')}"
     pid = daemons.start(passed, run_dir=run_dir, log=log, address=address, seconds=args.number("timeout") or 0)
     app.say(f"The engine is running (pid {pid}) and listens on {address}.")
@@ -40,7 +42,7 @@ def _start(app: App, args: Args) -> int:
 
 
 def _stop(app: App, args: Args) -> int:
-    run_dir, seconds = args.text("run-dir"), args.number("timeout") or 0
+    run_dir, seconds = _run_dir(args), args.number("timeout") or 0
     pid = daemons.running(run_dir)
     if args.flag("all") and pid:
         _stop_containers(app, run_dir)
@@ -56,6 +58,10 @@ def _stop(app: App, args: Args) -> int:
     elif pid:
         app.say("Containers keep running; 'sealane system stop --all' stops them too.")
     return 0
+
+
+def _run_dir(args: Args) -> str:
+    return os.path.abspath(args.text("run-dir"))
 
 
 def _engine_address(app: App, run_dir: str) -> str:
@@ -76,7 +82,7 @@ def _stop_containers(app: App, run_dir: str) -> None:
 
 
 def _status(app: App, args: Args) -> int:
-    run_dir = args.text("run-dir")
+    run_dir = _run_dir(args)
     pid = daemons.running(run_dir)
     address = _engine_address(app, run_dir)
     app.say(f"Engine:      {f'running (pid {pid})' if pid else 'not running'}")
