@@ -83,23 +83,12 @@ def base_ruleset(settings: FirewallSettings) -> Ruleset:
 
 
 def bridge_table(name: str = TABLE) -> Table:
-    """``bridge sealane``: icc=false."""
-    ports, gateways = SetRef("noicc_ports"), SetRef("noicc_gateways")
-    unicast, group = "00:00:00:00:00:00", "01:00:00:00:00:00"
+    """``bridge sealane``: icc=false. To the kernel a frame for the bridge's own MAC address is one for the host."""
+    ports, group = SetRef("noicc_ports"), "01:00:00:00:00:00"
     from_port = Match((Field.IIFNAME,), ports)
     prerouting = Chain(
         "prerouting",
-        (
-            Rule(
-                (
-                    from_port,
-                    Match((Field.ETHER_GROUP,), unicast),
-                    Match((Field.ETHER_DADDR,), gateways, negate=True),
-                ),
-                Verdict.DROP,
-                "icc=false: only to the gateway",
-            ),
-        ),
+        (Rule((from_port, Match((Field.PKTTYPE,), "other")), Verdict.DROP, "icc=false: only to the gateway"),),
         Hook("filter", "prerouting", BRIDGE_FIRST),
     )
     forward = Chain(
@@ -113,8 +102,7 @@ def bridge_table(name: str = TABLE) -> Table:
         ),
         Hook("filter", "forward", BRIDGE_FIRST),
     )
-    sets = (Set("noicc_ports", (Type.IFNAME,)), Set("noicc_gateways", (Type.ETHER,)))
-    return Table(Family.BRIDGE, name, sets, (prerouting, forward))
+    return Table(Family.BRIDGE, name, (Set("noicc_ports", (Type.IFNAME,)),), (prerouting, forward))
 
 
 _PORT4: Final = (Type.IPV4, Type.PORT)
@@ -260,7 +248,6 @@ def _postrouting() -> Chain:
 
 _SETS: Final = {item.name: SetId(Family.INET, item.name) for item in _INET_SETS}
 NOICC_PORTS: Final = SetId(Family.BRIDGE, "noicc_ports")
-NOICC_GATEWAYS: Final = SetId(Family.BRIDGE, "noicc_gateways")
 
 
 def bridge_mac(network: NetworkSpec) -> MacAddress:
@@ -277,7 +264,7 @@ def network_elements(network: NetworkSpec) -> tuple[Element, ...]:
     name = options.bridge_name
     found = [Element(_SETS["bridges"], (name,)), Element(_SETS["same_bridge"], (name, name))]
     if not options.icc:
-        found += [Element(_SETS["noicc"], (name,)), Element(NOICC_GATEWAYS, (bridge_mac(network),))]
+        found.append(Element(_SETS["noicc"], (name,)))
     if network.internal:
         return (*found, Element(_SETS["internal"], (name,)))
     found += [Element(_SETS["trusted"], (host, name)) for host in options.trusted_host_interfaces]

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sealane.values import IfName, IPAddress, IPNetwork, MacAddress, Transport
+from sealane.values import IfName, IPAddress, IPNetwork, Transport
 
 #: The name of every table of ours; the family tells them apart. A second engine on one host has another name.
 TABLE: Final = "sealane"
@@ -31,11 +31,10 @@ class Type(enum.Enum):
     IPV6 = "ipv6_addr"
     PROTO = "inet_proto"
     PORT = "inet_service"
-    ETHER = "ether_addr"
 
 
 #: A part of an element's key or data.
-Atom = IfName | IPAddress | IPNetwork | MacAddress | Transport | int
+Atom = IfName | IPAddress | IPNetwork | Transport | int
 
 
 class Field(enum.Enum):
@@ -54,7 +53,7 @@ class Field(enum.Enum):
     FIB_DADDR = "fib daddr type"
     CT_STATE = "ct state"
     CT_STATUS = "ct status"
-    ETHER_DADDR = "ether daddr"
+    PKTTYPE = "meta pkttype"
     ETHER_GROUP = "ether daddr & 01:00:00:00:00:00"
     ICMP_TYPE = "icmp type"
     ICMPV6_TYPE = "icmpv6 type"

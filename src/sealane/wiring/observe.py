@@ -23,7 +23,7 @@ from sealane.linux.netlink.socket import Rtnl
 from sealane.linux.nft import Nft
 from sealane.network.ruleset import Atom, Element, Family, Set, SetId, Type
 from sealane.network.topology import HOST, Address, Link, LinkKind, Namespace, Route, Sysctl, Topology
-from sealane.values import IfName, IPNetwork, MacAddress, Transport
+from sealane.values import IfName, IPNetwork, Transport
 
 #: The names that Sealane gives to links on the host: bridges (``sl-`` + 12 hex) and ends of veth pairs (``sl`` + 13).
 OURS: Final = re.compile(r"sl(-[0-9a-f]{12}|[0-9a-f]{13})")
@@ -212,8 +212,6 @@ def _atom(kind: Type, value: object) -> Atom:
             return Transport(text)
         case Type.PORT:
             return int(text)
-        case Type.ETHER:
-            return MacAddress(text)
 
 
 def host_networks(rtnl: Rtnl) -> list[IPNetwork]:

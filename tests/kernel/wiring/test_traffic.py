@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from kernel.wiring.drawing import ANY6, REMOTE4, REMOTE6, UPLINK4, UPLINK6, Drawing, publish, tcp, udp
+from kernel.wiring.drawing import ANY6, BRIDGE, REMOTE4, REMOTE6, UPLINK4, UPLINK6, Drawing, publish, tcp, udp
 from sealane.linux import sysctl
 
 LOOPBACK = IPv4Address("127.0.0.1")
@@ -90,6 +90,16 @@ def test_icc_false_keeps_neighbours_apart_but_not_published_ports(drawing: Drawi
         for asker in (a.ns, b.ns, drawing.remote, drawing.host):
             assert drawing.seen_from(asker, UPLINK4.ip, tcp(8080)) is not None
             assert drawing.seen_from(asker, UPLINK6.ip, tcp(8080)) is not None
+
+
+def test_icc_false_on_a_bridge_of_somebody_else(drawing: Drawing) -> None:
+    """Whose MAC address is its own."""
+    drawing.ip(drawing.host, "link add mine0 address 02:00:00:00:00:77 up type bridge")
+    red = drawing.network("red", enable_icc="false", **{BRIDGE + "name": "mine0"})
+    a, b = drawing.container("a", red), drawing.container("b", red)
+    with drawing.serving(a.ns, tcp(80)), drawing.serving(drawing.remote, tcp(80)):
+        assert drawing.seen_from(b.ns, REMOTE4.ip, tcp(80)) is not None
+        assert drawing.cut_off(b.ns, a.ipv4, tcp(80))
 
 
 def test_a_published_port_answers_from_everywhere(drawing: Drawing) -> None:

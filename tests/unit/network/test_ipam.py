@@ -55,9 +55,14 @@ def asked(*ipam: IpamRequest, **fields: Any) -> NetworkRequest:
 
 IPV4_NETWORKS = st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 32)).map(lambda p: IPv4Network(p, strict=False))
 NEAR_THE_POOLS = st.sampled_from(
-    [ip_network(text) for text in ("172.16.0.0/12", "172.17.0.0/16", "172.18.3.0/24", "172.20.0.0/14",
-                                   "172.31.255.255/32", "192.168.0.0/17", "192.168.16.0/20", "192.168.128.1/32", "0.0.0.0/0", "10.0.0.0/8")]
-)  # fmt: skip
+    [
+        ip_network(text)
+        for text in (
+            *("172.16.0.0/12", "172.17.0.0/16", "172.18.3.0/24", "172.20.0.0/14", "172.31.255.255/32"),
+            *("192.168.0.0/17", "192.168.16.0/20", "192.168.128.1/32", "0.0.0.0/0", "10.0.0.0/8"),
+        )
+    ]
+)
 
 
 @given(st.lists(IPV4_NETWORKS | NEAR_THE_POOLS, max_size=40), st.lists(IPV4_NETWORKS | NEAR_THE_POOLS, max_size=40))
