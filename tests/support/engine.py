@@ -146,7 +146,12 @@ class Engine:
         return found
 
     def __enter__(self) -> Self:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            self.kill()
+            self.close()
+            raise
 
     def __exit__(self, *error: object) -> None:
         self.close()

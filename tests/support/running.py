@@ -54,7 +54,7 @@ def run(
         timeout=timeout_s,
         env=None if env is None else dict(env),
         cwd=cwd,
-        preexec_fn=_default_signals,
+        preexec_fn=default_signals,
     )
     out, err = (text.decode("utf-8", "replace") for text in (done.stdout, done.stderr))
     result = Result(shlex.join(command), done.returncode, out, err)
@@ -62,7 +62,7 @@ def run(
     return result
 
 
-def _default_signals() -> None:
+def default_signals() -> None:
     """A shell in the background gives its children ignored interrupts, and Compose waits for one to end."""
     for number in (signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)

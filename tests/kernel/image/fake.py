@@ -26,8 +26,9 @@ class FakeRegistry:
     wrong_range: bool = False
     #: Blobs that are elsewhere: digest → URL.
     elsewhere: dict[str, str] = field(default_factory=dict)
-    #: Blobs whose answer waits until the event is set.
+    #: Blobs whose answer waits until the event is set, after so many bytes of it (none unless *pauses* says so).
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
+    pauses: dict[str, int] = field(default_factory=dict)
     status: int = 0  # answered to everything
     content_digest: str = ""
     auth: str = ""  # "", basic, bearer
@@ -93,7 +94,7 @@ class FakeRegistry:
         return web.Response(body=raw, headers=headers)
 
     async def _blob(self, request: web.Request, digest: str) -> web.StreamResponse:
-        if digest in self.gates:
+        if digest in self.gates and digest not in self.pauses:
             await self.gates[digest].wait()
         data, offset = self.blobs[digest], 0
         asked = request.headers.get("Range", "")
@@ -111,6 +112,10 @@ class FakeRegistry:
             assert request.transport is not None
             request.transport.close()
             return response
+        if digest in self.pauses and offset < self.pauses[digest]:
+            await response.write(data[offset : self.pauses[digest]])
+            offset = self.pauses[digest]
+            await self.gates[digest].wait()
         await response.write(data[offset:])
         return response
 
