@@ -17,6 +17,24 @@ _CHUNK: Final = 256 * 1024
 _BLOCK: Final = tarfile.BLOCKSIZE
 
 
+class Counted:
+    """Pieces of bytes that are counted as they go by."""
+
+    __slots__ = ("_chunks", "total")
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self.total = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        piece = next(self._chunks)
+        self.total += len(piece)
+        return piece
+
+
 class ChunkFile(io.RawIOBase):
     """Pieces of bytes as a file that can be read once, forward."""
 
@@ -42,12 +60,11 @@ class ChunkFile(io.RawIOBase):
         return bytes(out)
 
 
-def extract(tar: tarfile.TarFile, folder: str, name: str, *, keep_owner: bool) -> int:
+def extract(tar: tarfile.TarFile, folder: str, name: str, *, keep_owner: bool) -> None:
     """Unpack below *folder*; the first component of every entry becomes *name* (empty: it keeps its own).
 
-    Returns the bytes of files. Entries that would leave the folder are refused (tarfile's ``tar`` filter).
+    Entries that would leave the folder are refused (tarfile's ``tar`` filter).
     """
-    total = 0
     for member in tar:
         if name:
             member.name = _renamed(member.name, name)
@@ -57,9 +74,7 @@ def extract(tar: tarfile.TarFile, folder: str, name: str, *, keep_owner: bool) -
         member.uname = member.gname = ""
         if not keep_owner:
             member.uid, member.gid = os.getuid(), os.getgid()
-        total += member.size
         tar.extract(member, folder, numeric_owner=True, filter="tar")
-    return total
 
 
 def _make_way(target: str, member: tarfile.TarInfo) -> None:
@@ -81,10 +96,10 @@ def _renamed(entry: str, name: str) -> str:
     return "/".join(filter(None, (name, rest)))
 
 
-def tar_stream(source: str, name: str, total: list[int]) -> Iterator[bytes]:
+def tar_stream(source: str, name: str) -> Iterator[bytes]:
     """Pack the file or tree *source* under *name* (``.``: only a directory's contents), as pieces of a tar archive.
 
-    Adds the bytes of files to ``total[0]``. Sockets cannot be packed and are left out.
+    Sockets cannot be packed and are left out.
     """
     seen: dict[tuple[int, int], str] = {}
     for where, entry in _walk(source, name):
@@ -94,7 +109,6 @@ def tar_stream(source: str, name: str, total: list[int]) -> Iterator[bytes]:
             continue
         yield info.tobuf(tarfile.PAX_FORMAT)
         if info.isreg() and info.size:
-            total[0] += info.size
             yield from _contents(where, info.size)
     yield bytes(2 * _BLOCK)
 
@@ -120,7 +134,7 @@ def _fill(info: tarfile.TarInfo, where: str, seen: dict[tuple[int, int], str]) -
     kind = kinds.get(status.st_mode >> 9 & 0o170)
     if kind is None:
         return False
-    info.type, info.mode, info.mtime = kind, status.st_mode & 0o7777, status.st_mtime
+    info.type, info.mode, info.mtime = kind, status.st_mode & 0o7777, int(status.st_mtime)
     info.uid, info.gid = status.st_uid, status.st_gid
     if info.issym():
         info.linkname = os.readlink(where)

@@ -9,7 +9,7 @@ import os
 import tarfile
 
 from sealane.cli import copy_places
-from sealane.cli.archives import ChunkFile, extract, tar_stream
+from sealane.cli.archives import ChunkFile, Counted, extract, tar_stream
 from sealane.cli.failures import Failure
 from sealane.client.engine import path
 from sealane.client.errors import ApiError
@@ -54,7 +54,7 @@ def stat(app: App, container: str, where: str) -> JsonObject | None:
 
 
 def from_container(app: App, container: str, source: str, target: str, *, archive: bool, follow: bool) -> int:
-    """Copy out of a container; *target* ``-`` writes the archive to standard output. Returns the bytes of files."""
+    """Copy out of a container; *target* ``-`` writes the archive to standard output. Returns its size in bytes."""
     own_name = ""
     if target != "-":
         _check_local_target(target)
@@ -71,8 +71,12 @@ def from_container(app: App, container: str, source: str, target: str, *, archiv
             app.write_bytes(chunk)
         return 0
     folder, name = _local_place(bool(_stat_of(reply)["mode"] & _GO_DIRECTORY), target)
-    with tarfile.open(fileobj=ChunkFile(reply.chunks()), mode="r|") as tar:
-        return extract(tar, folder, name or own_name, keep_owner=archive)
+    received = Counted(reply.chunks())
+    with tarfile.open(fileobj=ChunkFile(received), mode="r|") as tar:
+        extract(tar, folder, name or own_name, keep_owner=archive)
+    for _ in received:
+        pass  # what pads the end of the archive
+    return received.total
 
 
 def _check_local_target(target: str) -> None:
@@ -92,18 +96,18 @@ def _local_place(source_is_folder: bool, target: str) -> tuple[str, str]:
 
 
 def to_container(app: App, source: str, container: str, target: str, *, archive: bool, follow: bool) -> int:
-    """Copy into a container; *source* ``-`` is an archive on standard input. Returns the bytes of files."""
+    """Copy into a container; *source* ``-`` is an archive on standard input. Returns its size in bytes."""
     where, kind = _resolve(app, container, target)
     if source == "-":
         if kind != "folder":
             raise Failure(f'destination "{container}:{target}" must be a directory')
-        _put(app, container, where, _standard_input(), archive=archive)
+        _put(app, container, where, Counted(_standard_input()), archive=archive)
         return 0
     actual, own_name = _local_source(source, follow=follow)
     folder, name = copy_places.place(os.path.isdir(actual) and not os.path.islink(actual), where, kind)
-    total = [0]
-    _put(app, container, folder, tar_stream(actual, name or own_name, total), archive=archive)
-    return total[0]
+    sent = Counted(tar_stream(actual, name or own_name))
+    _put(app, container, folder, sent, archive=archive)
+    return sent.total
 
 
 def _local_source(source: str, *, follow: bool) -> tuple[str, str]:
@@ -138,7 +142,7 @@ def _resolve(app: App, container: str, target: str) -> tuple[str, str]:
     return where, "folder" if seen["mode"] & _GO_DIRECTORY else "file"
 
 
-def _put(app: App, container: str, folder: str, body: Iterator[bytes], *, archive: bool) -> None:
+def _put(app: App, container: str, folder: str, body: Counted, *, archive: bool) -> None:
     query = {"path": folder, "noOverwriteDirNonDir": "true", "copyUIDGID": "true" if archive else None}
     headers = {"Content-Type": "application/x-tar"}
     app.engine.call("PUT", _archive_path(container), query, body=body, headers=headers).read()

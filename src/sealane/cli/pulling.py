@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from sealane.cli import reference
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sealane.client.types import JsonObject
 
 _BAR: Final = 50
+_WIDE: Final = 110  # columns from which on a bar fits beside the numbers, so that no line is wrapped
 
 
 def pull(
@@ -62,10 +64,14 @@ def _plain(message: JsonObject, out: TextIO) -> None:
 class LayerLines:
     """One line on the terminal for each layer, redrawn in place."""
 
-    __slots__ = ("_out", "_rows")
+    __slots__ = ("_out", "_rows", "_wide")
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
+        try:
+            self._wide = os.get_terminal_size(out.fileno()).columns > _WIDE
+        except OSError:
+            self._wide = False
         self._rows: dict[str, int] = {}
 
     def take(self, message: JsonObject) -> None:
@@ -74,8 +80,9 @@ class LayerLines:
             self._out.flush()
             return
         layer = message.get("id")
-        text = " ".join(filter(None, (message.get("status", ""), progress_text(message))))
-        if not layer or not (progress_text(message) or layer in self._rows or "layer" in text or text == "Waiting"):
+        progress = progress_text(message, bar=self._wide)
+        text = " ".join(filter(None, (message.get("status", ""), progress)))
+        if not layer or not (progress or layer in self._rows or "layer" in text or text == "Waiting"):
             self._rows.clear()  # later layers get lines of their own below this one
             self._out.write(f"{layer + ': ' if layer else ''}{text}\n")
         else:
@@ -90,14 +97,15 @@ class LayerLines:
         self._out.write(f"\x1b[{up}A\x1b[2K\r{line}\r\x1b[{up}B")
 
 
-def progress_text(message: JsonObject) -> str:
+def progress_text(message: JsonObject, *, bar: bool = True) -> str:
     """``[====>     ]  1.2MB/3MB`` for a message about a transfer under way, else nothing."""
     detail = message.get("progressDetail") or {}
     current, total = detail.get("current") or 0, detail.get("total") or 0
     if current <= 0 and total <= 0:
         return ""
     if total <= 0 or current > total:
-        return human_size(current)
+        return f"{human_size(current, 4):>8}"
+    numbers = f"{human_size(current, 4):>8}/{human_size(total, 4)}"
     done = int(current / total * _BAR)
-    bar = "=" * done + (">" if done < _BAR else "")
-    return f"[{bar:<{_BAR}}]  {human_size(current):>8}/{human_size(total)}"
+    drawn = "=" * done + (">" if done < _BAR else "")
+    return f"[{drawn:<{_BAR}}] {numbers}" if bar else numbers

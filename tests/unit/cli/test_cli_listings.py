@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from sealane.cli.environment import labels, pairs
 from sealane.cli.failures import Failure
 from sealane.cli.keys import DetachWatch, parse_keys
 from sealane.cli.output import parse_filters
+from sealane.cli.pulling import progress_text, show
 from sealane.cli.usage import cpu_percent, usage_of
 
 CONTAINER = {
@@ -271,3 +273,53 @@ def test_what_a_container_uses() -> None:
     }  # fmt: skip
     assert usage_of(None)["cpu"] == "--"
     assert cpu_percent(sample(0, 0)) == 0.0
+
+
+class Screen(io.StringIO):
+    """A terminal that remembers."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+PULL = (
+    {"status": "Pulling from library/x", "id": "latest"},
+    {"status": "Pulling fs layer", "id": "a1"},
+    {"status": "Downloading", "id": "a1", "progressDetail": {"current": 1_500_000, "total": 3_000_000}},
+    {"status": "Pull complete", "id": "a1"},
+    {"status": "Digest: sha256:00"},
+)
+
+
+def test_a_pull_is_told_line_by_line_into_a_file() -> None:
+    out = io.StringIO()
+    show(PULL, out)
+
+    assert out.getvalue().splitlines() == [
+        "latest: Pulling from library/x", "a1: Pulling fs layer", "a1: Pull complete", "Digest: sha256:00",
+    ]  # fmt: skip
+
+
+def test_a_pull_is_drawn_on_a_terminal() -> None:
+    """A line for each layer, painted over; no line is longer than the terminal is wide."""
+    out = Screen()
+    show(PULL, out)
+
+    assert out.getvalue() == (
+        "latest: Pulling from library/x\n"
+        "\n\x1b[1A\x1b[2K\ra1: Pulling fs layer\r\x1b[1B"
+        "\x1b[1A\x1b[2K\ra1: Downloading    1.5MB/3MB\r\x1b[1B"
+        "\x1b[1A\x1b[2K\ra1: Pull complete\r\x1b[1B"
+        "Digest: sha256:00\n"
+    )
+
+
+def test_a_bar_where_there_is_room() -> None:
+    assert progress_text(PULL[2]) == f"[{'=' * 25}>{' ' * 24}]    1.5MB/3MB"
+    assert progress_text({"progressDetail": {"current": 1000}}) == "     1kB"
+    assert progress_text({"progressDetail": {}}) == ""
+
+
+def test_a_pull_that_fails_says_why() -> None:
+    with pytest.raises(Failure, match="manifest unknown"):
+        show([{"errorDetail": {"message": "manifest unknown"}, "error": "x"}], io.StringIO())

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def run(app: App, args: Args) -> int:
-    refuse_terminal(app, args, "export")
+    refuse_terminal(app, args)
     check_target("export container", args.text("output"))
     reply = app.engine.call("GET", path("containers", args.operands[0], "export"))
     write_archive(app, reply.chunks(), args.text("output"))

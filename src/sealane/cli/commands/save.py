@@ -46,13 +46,13 @@ def check_target(verb: str, target: str) -> None:
         raise Failure(f"failed to {verb}: invalid output path: {target!r} is a directory".replace("'", '"'))
 
 
-def refuse_terminal(app: App, args: Args, verb: str) -> None:
+def refuse_terminal(app: App, args: Args) -> None:
     if not args.text("output") and app.out_is_terminal():
-        raise Failure(f"cowardly refusing to {verb} to a terminal. Use the -o flag or redirect")
+        raise Failure("cowardly refusing to save to a terminal. Use the -o flag or redirect")
 
 
 def _save(app: App, args: Args) -> int:
-    refuse_terminal(app, args, "save")
+    refuse_terminal(app, args)
     check_target("save image", args.text("output"))
     query = {"names": args.operands, "platform": platform_query(app, args, "1.48")}
     reply = app.engine.call("GET", "/images/get", query)
