@@ -78,8 +78,8 @@ def here(tmp_path: Path) -> Path:
     return tmp_path
 
 
-#: Without the columns of sizes of directories and of times.
-LIST = "ls -lR /o /ex /exf /exl 2>/dev/null | cut -c1-20,56-"
+#: Names, where links lead, modes and sizes; no times.
+LIST = "cd /; find o ex exf exl 2>/dev/null | sort | xargs stat -c '%N %A %s'"
 MADE = (
     "mkdir -p /c/d/sub; echo 1 > /c/d/f; ln -s f /c/d/l; ln -s d /c/ld; ln -s d/f /c/lf; echo 2 > /c/g; "
     "ln -s /c/d /c/abs"
