@@ -112,6 +112,11 @@ class BaseStore:
         lease.add(staged.archive, chain_ids([*lower[-1:], staged.diff_id])[-1])
         return await in_thread(lambda _: self.layers.commit(staged, lower), "layer")
 
+    async def discard(self, staged: Staged) -> None:
+        """Remove what is left of a staged layer: nothing when it was put into place."""
+        if staged.folder.exists():
+            await in_thread(lambda _: self.layers.discard(staged), "sweep")
+
     # removing
 
     async def remove(self, ref: str, force: bool, in_use: InUse, *, prune: bool = True) -> list[Removed]:

@@ -53,7 +53,7 @@ async def import_image(store: BaseStore, body: AsyncIterator[bytes], ref: str, m
             try:
                 layer = await store.add_layer(staged, (), lease)
             finally:
-                store.layers.discard(staged)
+                await store.discard(staged)
             image = store.add(parse_config(_blob(settings, making, runs_on, layer)), [layer])
     except OSError as error:
         await store.sweep()

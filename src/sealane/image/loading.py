@@ -233,7 +233,7 @@ async def _layers(store: BaseStore, config: ImageConfig, members: Sequence[_Memb
             try:
                 await store.add_layer(staged, chain[:number], lease)
             finally:
-                store.layers.discard(staged)
+                await store.discard(staged)
         found.append(store.layers.get(chain[number]))
     return found
 

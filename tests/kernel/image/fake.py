@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
@@ -45,15 +46,15 @@ class FakeRegistry:
             self.manifests[f"{name}/{reference}"] = (image.manifest, image.media_type)
 
     @contextlib.asynccontextmanager
-    async def serving(self) -> AsyncIterator[FakeRegistry]:
+    async def serving(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[FakeRegistry]:
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._answer)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
         await site.start()
         port = runner.addresses[0][1]
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
         try:
             yield self
         finally:
@@ -61,7 +62,7 @@ class FakeRegistry:
 
     @property
     def host(self) -> str:
-        return self.url.removeprefix("http://")
+        return self.url.partition("://")[2]
 
     def asked(self, part: str) -> list[dict[str, str]]:
         """The headers of every request whose path has *part* in it."""

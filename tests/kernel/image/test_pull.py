@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import random
+import ssl
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -14,7 +16,9 @@ from kernel.image.fake import FakeRegistry
 from kernel.image.lab import NO_HUB, Steps, Stores, run
 from sealane.errors import NotFound, SealaneError, Unauthorized, Unavailable
 from sealane.image.registry.credentials import Login
+from sealane.image.registry.endpoints import Endpoint, Registries
 from sealane.image.registry.pull import PullResult
+from sealane.image.registry.transport import Session
 from sealane.values import short
 from support.registry import (
     DOCKER_LIST,
@@ -331,6 +335,51 @@ def test_a_redirect_that_never_ends(stores: Stores) -> None:
             fake.elsewhere[blob] = f"{fake.url}/v2/library/app/blobs/{blob}"
             with pytest.raises(Unavailable, match="stopped after 10 redirects"):
                 await stores.puller(stores.open()).pull(f"{fake.host}/library/app:1")
+
+    run(scene())
+
+
+# TLS
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    """A server's side with a certificate that nobody knows."""
+    folder = tmp_path_factory.mktemp("tls")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    files = ["-keyout", str(folder / "key"), "-out", str(folder / "certificate")]
+    subprocess.run([*command, *files], check=True, capture_output=True)
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.load_cert_chain(folder / "certificate", folder / "key")
+    return made
+
+
+def test_tls_is_tried_first_and_loopback_needs_no_known_certificate(
+    stores: Stores, certificate: ssl.SSLContext
+) -> None:
+    async def scene() -> None:
+        fake = FakeRegistry()
+        fake.add("library/app", "1", build_image([BASE]))
+        async with fake.serving(certificate):
+            assert (await stores.puller(stores.open()).pull(f"{fake.host}/library/app:1")).newer
+
+    run(scene())
+
+
+@pytest.mark.parametrize(
+    ("has_tls", "words"),
+    [
+        (True, r"tls: failed to verify certificate: self.signed certificate"),
+        (False, "http: server gave HTTP response to HTTPS client"),
+    ],
+)
+def test_elsewhere_the_certificate_must_be_known(certificate: ssl.SSLContext, has_tls: bool, words: str) -> None:
+    async def scene() -> None:
+        async with FakeRegistry().serving(certificate if has_tls else None) as fake:
+            elsewhere = Endpoint(f"https://{fake.host}", verify=True)
+            async with Session(elsewhere, Registries(), "", None, 20) as session:
+                with pytest.raises(Unavailable, match=rf'^Get "https://{fake.host}/v2/": {words}'):
+                    await session.check()
 
     run(scene())
 

@@ -299,7 +299,7 @@ class _Pull:
                         below.result()
                     layer = await self._store.add_layer(staged, chain[:-1], self._lease)
                 finally:
-                    self._store.layers.discard(staged)
+                    await self._store.discard(staged)
             except InvalidArgument as error:
                 raise InvalidArgument(f"failed to register layer {short(target.digest)}: {error}") from error
             except OSError as error:

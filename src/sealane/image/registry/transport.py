@@ -13,6 +13,7 @@ import asyncio
 import errno
 import os
 import socket
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, Self
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 _REDIRECTS_MAX: Final = 10
 _ERROR_MAX: Final = 64 << 10
 _TOKEN_MAX: Final = 1 << 20
+#: What OpenSSL says of an answer that is no TLS.
+_NO_TLS: Final = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
 
 
 class Refused(Exception):
@@ -249,6 +252,12 @@ def reason(error: BaseException) -> str:
     inner = error.__cause__ if isinstance(error.__cause__, OSError) else getattr(error, "os_error", error)
     if isinstance(inner, socket.gaierror):
         return f"lookup {getattr(error, 'host', 'host')}: {(inner.strerror or str(inner)).lower()}"
+    if isinstance(inner, ssl.SSLCertVerificationError):
+        return f"tls: failed to verify certificate: {inner.verify_message}"
+    if isinstance(inner, ssl.SSLError):  # its errno is not the system's
+        if inner.reason in _NO_TLS:
+            return "http: server gave HTTP response to HTTPS client"
+        return f"tls: {str(inner.reason or inner).lower().replace('_', ' ')}"
     number = getattr(inner, "errno", None)
     if isinstance(number, int) and number in errno.errorcode:
         return f"connect: {os.strerror(number).lower()}"
