@@ -12,6 +12,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
 
 from sealane.dns.publisher import Publisher
 from sealane.engine.addresses import AddressBook
@@ -289,6 +291,24 @@ class Networks:
                 spec = await self._settle_predefined(name)
                 self._database.put_object("network", spec.id, spec.name, encode(spec))
                 self.adopt(spec)
+
+    async def move_bridge(self) -> None:
+        """When the default bridge has to be made again and its subnet has gone to somebody else meanwhile: choose anew.
+
+        To be called before the kernel is looked at; a bridge that is there, or was given its subnet, is left alone.
+        """
+        spec = self._directory.named("bridge")
+        settings = self._context.settings
+        if spec is None or settings.bridge_subnet or self._endpoints[spec.id]:
+            return
+        if Path("/sys/class/net", settings.bridge_name).exists():
+            return
+        routes = await self._wires.run(self._wires.fabric.host_networks)
+        if any(route.overlaps(subnet.subnet) for route in routes if route.prefixlen for subnet in spec.subnets):
+            fresh = await self._settle_predefined("bridge")
+            moved = replace(spec, subnets=fresh.subnets)
+            self._database.put_object("network", moved.id, moved.name, encode(moved))
+            self.adopt(moved)
 
     async def _settle_predefined(self, name: str) -> NetworkSpec:
         settings = self._context.settings

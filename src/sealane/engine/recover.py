@@ -62,6 +62,7 @@ class Recovery:
         fabric = self._wires.fabric
         for container in alive:
             self._sandboxes.adopt(container)
+        await self._networks.move_bridge()
         endpoints = self._networks.all_endpoints()
         await self._wires.run(fabric.repair, self._networks.specs(), endpoints)
         await self._sandboxes.publish_all(alive)

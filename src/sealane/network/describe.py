@@ -51,7 +51,7 @@ def _of_op(op: Op, owner: str, table: str) -> Iterator[KernelObject]:
         case AddRoute(route):
             yield KernelObject("route", str(route.dst or "default"), f"of {owner} by {route.link}", command)
         case SetSysctl(setting):
-            yield KernelObject("sysctl", setting.key, f"{setting.value}, for {owner}", command)
+            yield KernelObject("sysctl", setting.key, f"set to {setting.value} for {owner}", command)
         case AddElements(elements):
             for element in elements:
                 alone = AddElements((element,), table).describe()
