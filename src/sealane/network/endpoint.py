@@ -79,7 +79,9 @@ def check_endpoint(request: EndpointRequest, network: NetworkSpec | None) -> Non
     if problems:
         raise InvalidArgument(f"invalid endpoint settings:\n{joined(problems)}")
     if request.mac:
-        MacAddress(request.mac)
+        mac = MacAddress(request.mac)
+        if mac.octets[0] & 1 or not any(mac.octets):
+            raise InvalidArgument(f"invalid MAC address: {request.mac} (an interface cannot have it)")
     endpoint_sysctls(request.driver_opts, IfName("eth0"))
 
 

@@ -269,8 +269,9 @@ def _removals(
     if surplus:
         yield DelElements(surplus, table)
     # Deleting a link takes its addresses and routes along; naming them first lets the plan be turned round.
-    yield from (DelRoute(route) for route in _minus(observed.routes, wanted.routes))
-    yield from (DelAddress(address) for address in _minus(observed.addresses, wanted.addresses))
+    lost = {(key.ns, key.name) for key in gone}
+    yield from (DelRoute(route) for route in _missing(observed.routes, wanted.routes, lost))
+    yield from (DelAddress(address) for address in _missing(observed.addresses, wanted.addresses, lost))
     for link in reversed(observed.links):
         if link.key in gone and link.owner:
             yield DelLink(link, _peer(link, have))
@@ -307,10 +308,10 @@ Item = TypeVar("Item", Address, Route)
 Thing = TypeVar("Thing", Address, Route, Element)
 
 
-def _missing(want: tuple[Item, ...], have: tuple[Item, ...], lost: set[tuple[Namespace, IfName]]) -> list[Item]:
-    """What of *want* is not there, or goes with a link that is made anew."""
-    there = set(have)
-    return [item for item in want if item not in there or (item.ns, item.link) in lost]
+def _missing(some: tuple[Item, ...], others: tuple[Item, ...], lost: set[tuple[Namespace, IfName]]) -> list[Item]:
+    """What of *some* is not among *others*, or goes with a link that is made anew."""
+    there = set(others)
+    return [item for item in some if item not in there or (item.ns, item.link) in lost]
 
 
 def _minus(one: tuple[Thing, ...], other: tuple[Thing, ...]) -> tuple[Thing, ...]:
