@@ -115,6 +115,11 @@ def _call(command: Command, given: Args, name: str, argv: list[str]) -> int:
     except OSError as error:
         app.complain(_os_error_text(error))
         return command.error_code
+    except Exception as error:
+        if given.flag("debug"):
+            raise
+        app.complain(f"sealane: unexpected failure: {type(error).__name__}: {error} (--debug shows where)")
+        return command.error_code
 
 
 def _failure(app: App, command: Command, error: SealaneError) -> int:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,3 +124,36 @@ def test_bash_takes_the_script() -> None:
 
 def test_another_shell_is_refused() -> None:
     assert sealane("completion", "tcsh").returncode == 1
+
+
+@pytest.fixture
+def nonsense(tmp_path: Path) -> Iterator[str]:
+    """The address of something that answers every request with what no engine would say."""
+    reply = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n[7, 8]\n"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+        done = threading.Event()
+
+        def serve() -> None:
+            while not done.is_set():
+                peer, _ = listener.accept()
+                with peer:
+                    while peer.recv(65536):
+                        peer.sendall(reply)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"unix://{tmp_path / 's'}"
+        done.set()
+        with socket.socket(socket.AF_UNIX) as last:
+            last.connect(str(tmp_path / "s"))
+        thread.join()
+
+
+def test_what_nobody_expected_is_one_line(nonsense: str) -> None:
+    done = sealane("-H", nonsense, "ps")
+
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("sealane: unexpected failure: TypeError: ")
+    assert "Traceback" in sealane("-D", "-H", nonsense, "ps").stderr
