@@ -9,6 +9,7 @@ from pathlib import Path
 
 from support import running
 from support.drawing import Cli, Host, Lab, Outsider, none_reaches
+from support.poll import until
 from support.registry import free_port
 
 
@@ -141,7 +142,7 @@ def test_a_second_network_is_a_way_out_and_goes_again(lab: Lab, cli: Cli) -> Non
         assert a.ask(outsider.address, 80) == "outside"
         cli("network", "disconnect", open_, "aa")
         assert a.cut_off([(outsider.address, 80)])
-    assert a.links() == ["eth0"]
+    until(lambda: a.links() == ["eth0"], "the kernel has deleted the link, which it does beside")
 
 
 def _route(lab: Lab, namespace: Path, to: str, via: str) -> None:

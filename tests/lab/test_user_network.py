@@ -14,6 +14,7 @@ from lab.marks import ours
 from support import running
 from support.drawing import Cli, Lab
 from support.images import CENTOS
+from support.poll import until
 
 _CREATED = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}(Z|[+-]\d\d:\d\d)"
 
@@ -167,15 +168,20 @@ def test_everything_in_the_kernel_can_be_listed_and_goes_with_the_network(pair: 
     assert sum("altname srv1.my-network" in command for command in commands.values()) == 1
     cli("rm", "-f", "srv1", "srv2")
     cli("network", "rm", "my-network")
-    assert bridge not in _links()
+    until(lambda: not {bridge, *veths} & _links(), "the kernel has deleted the links, which it does beside")
 
 
 @ours
 def test_a_dry_run_prints_and_changes_nothing(cli: Cli) -> None:
-    before, networks = _links(), cli("network", "ls").out
+    networks = cli("network", "ls").out
     printed = cli("network", "create", "--dry-run", "--subnet", "10.250.7.0/24", "would-be").out
     assert "10.250.7.1/24" in printed
-    assert (_links(), cli("network", "ls").out) == (before, networks)
+    bridge = re.search(r"ip link add (sl-\w+)", printed)
+    assert bridge is not None
+    assert bridge[1] not in _links()
+    assert "10.250.7." not in running.run(["ip", "address"]).out
+    assert bridge[1] not in running.run(["nft", "list", "table", "inet", cli.engine.name]).out
+    assert cli("network", "ls").out == networks
 
 
 def _links() -> set[str]:
