@@ -104,7 +104,7 @@ class Planner:
             limits=limits_of(request),
             cgroup_path=self.cgroup_path(container),
             oom_score_adj=request.oom_score_adj,
-            shm_size=request.shm_size or self._context.settings.shm_size,
+            shm_size=0 if request.ipc_mode == "none" else request.shm_size or self._context.settings.shm_size,
             masked_paths=() if security.open_paths else _or(request.masked_paths, MASKED_PATHS),
             readonly_paths=() if security.open_paths else _or(request.readonly_paths, READONLY_PATHS),
             init=self._machine.init if request.init else None,
@@ -283,18 +283,35 @@ def _mount(mount: MountRecord) -> Mount:
 
 def _devices(request: ContainerRequest) -> tuple[DeviceNode, ...]:
     found = {node.path: node for node in host_devices()} if request.privileged else {}
-    found |= {node.path: node for node in map(_device, request.devices)}
+    found |= {node.path: node for device in request.devices for node in _device(device)}
     return tuple(found.values())
 
 
-def _device(device: Device) -> DeviceNode:
-    complaint = f'error gathering device information while adding custom device "{device.host_path}"'
+def _device(device: Device) -> tuple[DeviceNode, ...]:
+    """The node, or every one below a directory. Raises InvalidArgument in Docker's words when there is none."""
+    target, complaint = device.container_path or device.host_path, _complaint(device)
+    permissions = device.permissions or "rwm"
     try:
-        node = device_node(device.host_path, device.container_path or device.host_path, device.permissions or "rwm")
-    except FileNotFoundError:
-        raise InvalidArgument(f"{complaint}: no such file or directory") from None
+        if os.path.isdir(device.host_path):
+            found = [
+                device_node(path, target + path.removeprefix(device.host_path), permissions)
+                for path in _files_below(device.host_path)
+            ]
+            nodes = tuple(node for node in found if node is not None)
+            if not nodes:
+                raise InvalidArgument(f"{complaint}: no such file or directory")
+            return nodes
+        node = device_node(device.host_path, target, permissions)
     except OSError as error:
-        raise InvalidArgument(f"{complaint}: {error.strerror}") from error
+        raise InvalidArgument(f"{complaint}: {(error.strerror or str(error)).lower()}") from error
     if node is None:
         raise InvalidArgument(f"{complaint}: not a device node")
-    return node
+    return (node,)
+
+
+def _complaint(device: Device) -> str:
+    return f'error gathering device information while adding custom device "{device.host_path}"'
+
+
+def _files_below(folder: str) -> list[str]:
+    return sorted(os.path.join(top, name) for top, _, names in os.walk(folder.rstrip("/")) for name in names)

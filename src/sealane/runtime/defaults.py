@@ -115,17 +115,18 @@ def system_mounts(*, shm_size: int, writable: bool, host_ipc: bool) -> tuple[Mou
     """The file systems of the kernel below /proc, /dev and /sys, in the order in which they are mounted.
 
     Each shows the namespaces of the process that mounts it, the host's too; only /dev/shm is the host's own mount.
+    A *shm_size* of 0 is none.
     """
     access = () if writable else ("ro",)
     shm = Mount("/dev/shm", "tmpfs", "shm", (*_GUARDED, "mode=1777", f"size={shm_size}"))
     if host_ipc:
         shm = Mount("/dev/shm", "bind", "/dev/shm")
-    return (
+    mounts = (
         Mount("/proc", "proc", "proc", _GUARDED),
         Mount("/dev", "tmpfs", "tmpfs", ("nosuid", "strictatime", "mode=755", "size=65536k")),
         Mount("/dev/pts", "devpts", "devpts", _PTS_OPTIONS),
         Mount("/sys", "sysfs", "sysfs", (*_GUARDED, *access)),
         Mount("/sys/fs/cgroup", "cgroup", "cgroup", (*access, *_GUARDED)),
         Mount("/dev/mqueue", "mqueue", "mqueue", _GUARDED),
-        shm,
     )
+    return (*mounts, shm) if host_ipc or shm_size else mounts
