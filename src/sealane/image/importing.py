@@ -9,10 +9,11 @@ import msgspec
 
 from sealane.errors import Internal, InvalidArgument
 from sealane.image.base import BaseStore
+from sealane.image.catalogue import Lease
 from sealane.image.changes import Settings, apply_changes
 from sealane.image.config import format_time, parse_config
 from sealane.image.here import local_platform
-from sealane.image.layers import Layer
+from sealane.image.layers import Layer, Staged
 from sealane.image.manifest import Platform, parse_platform
 from sealane.image.reference import parse_reference
 from sealane.image.threads import BodyReader, in_thread
@@ -41,19 +42,9 @@ async def import_image(store: BaseStore, body: AsyncIterator[bytes], ref: str, m
     runs_on = parse_platform(making.platform, local_platform()) if making.platform else local_platform()
     if runs_on.os != "linux":
         raise InvalidArgument("operating system is not supported")
-    reader = BodyReader(body)
     try:
         with store.lease() as lease:
-            staged = await in_thread(
-                lambda stopped: store.layers.stage(reader.read, archive=None, stopped=stopped, ahead=False),
-                "import",
-                on_stop=reader.close,
-                unwanted=store.layers.discard,
-            )
-            try:
-                layer = await store.add_layer(staged, (), lease)
-            finally:
-                await store.discard(staged)
+            layer = await _layer(store, body, lease)
             image = store.add(parse_config(_blob(settings, making, runs_on, layer)), [layer])
     except OSError as error:
         await store.sweep()
@@ -62,6 +53,22 @@ async def import_image(store: BaseStore, body: AsyncIterator[bytes], ref: str, m
         store.name(image, [name])
         store.note_name(image, making.now_ns)
     return image
+
+
+async def _layer(store: BaseStore, body: AsyncIterator[bytes], lease: Lease) -> Layer:
+    staged: Staged | None = None
+    try:
+        async with BodyReader(body) as reader:
+            staged = await in_thread(
+                lambda stopped: store.layers.stage(reader.read, archive=None, stopped=stopped, ahead=False),
+                "import",
+                on_stop=reader.close,
+                unwanted=store.layers.discard,
+            )
+        return await store.add_layer(staged, (), lease)
+    finally:
+        if staged is not None:
+            await store.discard(staged)
 
 
 def _blob(settings: Settings, making: Making, runs_on: Platform, layer: Layer) -> bytes:

@@ -107,12 +107,12 @@ async def load_images(store: BaseStore, body: AsyncIterator[bytes], here: Platfo
     when the disk is full.
     """
     scratch = Path(tempfile.mkdtemp(dir=store.blobs.scratch, prefix="load-"))
-    reader = BodyReader(body)
     try:
         with store.lease() as lease:
-            archive = await in_thread(
-                lambda stopped: _read(reader.read, store.blobs, scratch, stopped), "load", on_stop=reader.close
-            )
+            async with BodyReader(body) as reader:
+                archive = await in_thread(
+                    lambda stopped: _read(reader.read, store.blobs, scratch, stopped), "load", on_stop=reader.close
+                )
             for plan in _plans(archive, here):
                 config = parse_config(_small(plan.config, CONFIG_MAX))
                 if config.os not in ("", "linux"):

@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import queue
 import threading
 from collections.abc import AsyncIterator, Callable
-from typing import TypeVar
+from types import TracebackType
+from typing import Final, Self, TypeVar
 
 T = TypeVar("T")
+
+#: Bytes that are handed over at once, and how many such pieces may wait.
+_BATCH: Final = 1 << 19
+_BATCHES: Final = 2
 
 
 class Stopped(Exception):
@@ -59,35 +65,65 @@ async def in_thread(
 
 
 class BodyReader:
-    """Lets a thread read what the event loop receives. Made in the loop, used from one thread."""
+    """Lets one thread read what the event loop receives; an async context manager around that thread's life.
+
+    The loop gathers small pieces into large ones, a few ahead of the thread: handing something over costs more than
+    receiving it.
+    """
 
     def __init__(self, body: AsyncIterator[bytes]) -> None:
         self._body, self._loop = body, asyncio.get_running_loop()
+        self._received: queue.SimpleQueue[bytes | BaseException] = queue.SimpleQueue()
+        self._room = asyncio.Semaphore(_BATCHES)
+        self._group = asyncio.TaskGroup()
+        self._gathering: asyncio.Task[None] | None = None
         self._piece = memoryview(b"")
-        self._waiting: concurrent.futures.Future[bytes | None] | None = None
-        self._closed = False
+        self._end: bytes | BaseException | None = None
 
-    async def _next(self) -> bytes | None:
-        return await anext(self._body, None)
+    async def _gather(self) -> None:
+        batch = bytearray()
+        try:
+            async for piece in self._body:
+                batch += piece
+                if len(batch) >= _BATCH:
+                    await self._room.acquire()
+                    self._received.put(bytes(batch))
+                    batch.clear()
+            end: bytes | BaseException = b""
+        except Exception as error:  # the thread's business
+            end = error
+        if batch:
+            self._received.put(bytes(batch))
+        self._received.put(end)
 
     def read(self, size: int) -> bytes:
         """Up to *size* bytes, b"" at the end. Raises what the body raises, Stopped after `close`."""
-        while not self._piece:
-            self._waiting = asyncio.run_coroutine_threadsafe(self._next(), self._loop)
-            if self._closed:
-                self._waiting.cancel()
-            try:
-                received = self._waiting.result()
-            except concurrent.futures.CancelledError:
-                raise Stopped from None
-            if received is None:
+        if not self._piece:
+            found = self._end if self._end is not None else self._received.get()
+            if isinstance(found, BaseException):
+                self._end = found
+                raise found
+            if not found:
+                self._end = found
                 return b""
-            self._piece = memoryview(received)
+            self._piece = memoryview(found)
+            self._loop.call_soon_threadsafe(self._room.release)
         piece, self._piece = bytes(self._piece[:size]), self._piece[size:]
         return piece
 
     def close(self) -> None:
-        """Wake the reading thread; to be called in the loop."""
-        self._closed = True
-        if self._waiting is not None:
-            self._waiting.cancel()
+        """Wake the reading thread and receive no more; to be called in the loop."""
+        if self._gathering is not None:
+            self._gathering.cancel()
+        self._received.put(Stopped())
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        self._gathering = self._group.create_task(self._gather())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+        await self._group.__aexit__(None, None, None)  # what went wrong inside goes on as it is, not in a group
