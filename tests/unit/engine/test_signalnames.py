@@ -9,8 +9,8 @@ from sealane.errors import InvalidArgument
 
 TAKEN = (
     "1 1, 64 64, term 15, Term 15, SIGterm 15, sigterm 15, RTMIN 34, RTMIN+1 35, RTMIN+15 49, SIGRTMIN+3 37, "
-    "rtmin+2 36, RTMAX 64, RTMAX-1 63, RTMAX-14 50, CLD 17, CHLD 17, IOT 6, ABRT 6, POLL 29, IO 29, STKFLT 16, PWR 30, SYS 31, "
-    "URG 23, WINCH 28, TTOU 22, KILL 9, HUP 1"
+    "rtmin+2 36, RTMAX 64, RTMAX-1 63, RTMAX-14 50, CLD 17, CHLD 17, IOT 6, ABRT 6, POLL 29, IO 29, STKFLT 16, PWR 30, "
+    "SYS 31, URG 23, WINCH 28, TTOU 22, KILL 9, HUP 1"
 )
 REFUSED = (
     "0", "15x", "SIGSIGTERM", "RTMIN+0", "RTMIN+16", "RTMIN-1", "RTMAX+1", "RTMAX-15", "UNUSED", "INFO", "LOST", "EMT",
