@@ -90,10 +90,10 @@ def _by_host(network: NetworkSpec, target: EndpointSpec, to: IPAddress, port: Co
 
 def _entering(network: NetworkSpec, target: EndpointSpec, to: IPAddress, port: ContainerPort) -> Reach:
     """From outside the network straight to a container's address."""
-    if network.bridge is None:
-        return Reach(True, f"network {network.name} is part of the outside", target.container)
     if network.internal:
         return Reach(False, f"network {network.name} is internal")
+    if network.bridge is None:
+        return Reach(True, f"network {network.name} is part of the outside", target.container)
     mode = gateway_mode(network.bridge, to.version)
     if mode is GatewayMode.NAT_UNPROTECTED:
         return Reach(True, f"network {network.name} is open (nat-unprotected)", target.container)
@@ -170,11 +170,12 @@ def _outside(world: World, source: Source, to: IPAddress) -> Reach:
 
 
 def _way_out(world: World, source: ContainerId, version: int) -> EndpointSpec | None:
-    """The endpoint that carries the default route."""
+    """The endpoint that carries the default route, where that leads to somebody we know: on a bridge without the host,
+    the gateway is another program's."""
     for endpoint in _of(world, source):
-        if (endpoint.default_route_ipv4 if version == 4 else endpoint.default_route_ipv6) and not world.networks[
-            endpoint.network
-        ].internal:
+        network = world.networks[endpoint.network]
+        carries = endpoint.default_route_ipv4 if version == 4 else endpoint.default_route_ipv6
+        if carries and not network.internal and (network.bridge is None or _host_is_on(network, version)):
             return endpoint
     return None
 
@@ -195,9 +196,8 @@ def _gateways(world: World) -> Iterator[IPAddress]:
     return (
         subnet.gateway
         for network in world.networks.values()
-        if network.bridge is not None and _host_is_on(network, 4)
         for subnet in network.subnets
-        if subnet.gateway is not None
+        if subnet.gateway is not None and _host_is_on(network, subnet.subnet.version)
     )
 
 

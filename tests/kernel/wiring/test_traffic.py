@@ -125,6 +125,16 @@ def test_a_published_port_answers_from_everywhere(drawing: Drawing) -> None:
         assert drawing.cut_off(drawing.remote, UPLINK4.ip, tcp(80))
 
 
+def test_a_range_of_ports_leads_to_the_same_number_each(drawing: Drawing) -> None:
+    ports = [publish(number, tcp(number - 1000)) for number in range(9000, 9004)]
+    a = drawing.container("a", drawing.network("red"), ports=ports)
+    with drawing.serving(a.ns, tcp(8000), tcp(8003)):
+        assert drawing.seen_from(drawing.remote, UPLINK4.ip, tcp(9000)) is not None
+        assert drawing.seen_from(drawing.remote, UPLINK4.ip, tcp(9003)) is not None
+        assert drawing.cut_off(drawing.remote, UPLINK4.ip, tcp(9001))  # nobody listens there
+        assert drawing.cut_off(drawing.remote, UPLINK4.ip, tcp(8000))
+
+
 def test_a_port_published_on_loopback_is_the_hosts_alone(drawing: Drawing) -> None:
     red = drawing.network("red")
     a = drawing.container("a", red, ports=[publish(8080, tcp(80), LOOPBACK)])
