@@ -23,12 +23,18 @@ def inventory(engine: Engine) -> dict[str, Any]:
     return {
         **listings,
         "table": running.run(["nft", "-s", "list", "table", "inet", engine.name]).out,
-        "links": [link["ifname"] for link in running.run(["ip", "-json", "link", "show", "master", engine.name]).json],
+        "links": _links(engine),
         "cgroups": sorted(map(str, cgroups)),
         "namespaces": sorted(path.name for path in (engine.run_dir / "netns").iterdir()),
         "mounts": sorted(line.split()[4] for line in mounts if f"/{engine.folder.name}/" in line),
         "bundles": sorted(path.name for path in (engine.root / "containers").iterdir()),
     }
+
+
+def _links(engine: Engine) -> list[str]:
+    """The ports of the default bridge; those that are down wait for the kernel to take them away."""
+    listed = running.run(["ip", "-json", "link", "show", "up", "master", engine.name]).json
+    return sorted(link["ifname"] for link in listed if link)  # what is filtered out is listed as {}
 
 
 @contextmanager
