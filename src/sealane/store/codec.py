@@ -17,7 +17,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, Union
+from typing import Any, Final, TypeVar, Union
 
 import msgspec
 
@@ -121,14 +121,18 @@ def _address_union_reader(members: tuple[Any, ...]) -> _Reader:
 def _tuple_reader(members: tuple[Any, ...]) -> _Reader:
     if len(members) == 2 and members[1] is Ellipsis:
         inner = _reader(members[0])
-        return lambda value: tuple(inner(item) for item in value)
+        return lambda value: tuple(inner(item) for item in _list(value))
     readers = tuple(_reader(member) for member in members)
-    return lambda value: tuple(read(item) for read, item in zip(readers, value, strict=True))
+    return lambda value: tuple(read(item) for read, item in zip(readers, _list(value), strict=True))
+
+
+_list: Final = _checked(list)
+_table: Final = _checked(dict)
 
 
 def _mapping_reader(key: Any, item: Any) -> _Reader:
     read_key, read_item = _reader(key), _reader(item)
-    return lambda value: {read_key(k): read_item(v) for k, v in value.items()}
+    return lambda value: {read_key(k): read_item(v) for k, v in _table(value).items()}
 
 
 def _dataclass_reader(kind: type) -> _Reader:
@@ -136,6 +140,7 @@ def _dataclass_reader(kind: type) -> _Reader:
     readers = {field.name: _reader(hints[field.name]) for field in dataclasses.fields(kind) if field.init}
 
     def read(value: Any) -> Any:
-        return kind(**{name: reader(value[name]) for name, reader in readers.items() if name in value})
+        found = _table(value)
+        return kind(**{name: reader(found[name]) for name, reader in readers.items() if name in found})
 
     return read
