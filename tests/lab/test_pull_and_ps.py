@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,14 +13,26 @@ from support.drawing import Cli, Lab
 from support.engine import Engine
 from support.images import BUSYBOX, CENTOS, make
 from support.poll import until
+from support.registry import Registry
+from support.session import Session
 
 _TUTORIAL = ("run", "-it", "-d")
 
 
+@pytest.fixture(scope="module")
+def bare(session: Session, registry: Registry) -> Iterator[Engine]:
+    with Engine(session, mirrors=[registry.url]) as made:
+        yield made
+
+
 @pytest.fixture
-def fresh(make_engine: Callable[..., Engine], request: pytest.FixtureRequest) -> Cli:
+def fresh(bare: Engine, request: pytest.FixtureRequest) -> Iterator[Cli]:
     """A command line to an engine without images."""
-    return Cli(make_engine(), request.param)
+    cli = Cli(bare, request.param)
+    assert cli("images", "-aq").out == ""
+    yield cli
+    bare.tidy()
+    cli("rmi", "-f", *set(cli("images", "-aq").out.split()))
 
 
 @pytest.mark.parametrize("fresh", ["sealane", "docker"], indirect=True)
@@ -50,13 +62,13 @@ def test_a_pull_on_a_terminal_draws_progress(fresh: Cli) -> None:
         assert terminal.wait() == 0
 
 
-def test_run_pulls_what_is_missing(make_engine: Callable[..., Engine]) -> None:
-    cli = Cli(make_engine(), "sealane")
-    result = cli("run", "--rm", "busybox", "echo", "hello")
+@pytest.mark.parametrize("fresh", ["sealane", "docker"], indirect=True)
+def test_run_pulls_what_is_missing(fresh: Cli) -> None:
+    result = fresh("run", "--rm", "busybox", "echo", "hello")
     assert result.out == "hello\n"
     assert "Unable to find image 'busybox:latest' locally" in result.err
     assert "Status: Downloaded newer image for busybox:latest" in result.err
-    assert "Error" in cli.refuses("run", "--pull=never", "busybox:none", "true", code=125)
+    assert "Error" in fresh.refuses("run", "--pull=never", "busybox:none", "true", code=125)
 
 
 @pytest.mark.parametrize(

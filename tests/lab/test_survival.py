@@ -8,7 +8,7 @@ import random
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -19,21 +19,31 @@ from support import running
 from support.drawing import Box, Cli, Lab
 from support.engine import Engine
 from support.poll import holds, until
-from support.registry import free_port
+from support.registry import Registry, free_port
+from support.session import Session
 
 ROUNDS = 20
 #: Waits until somebody makes /go, then ends with 3.
 WAITING = "while [ ! -e /go ]; do sleep 0.02; done; exit 3"
 
 
+@pytest.fixture(scope="module")
+def mortal(session: Session, registry: Registry) -> Iterator[Engine]:
+    """An engine to be killed."""
+    with Engine(session, mirrors=[registry.url]) as made:
+        made.cli("pull", "-q", "busybox")
+        yield made
+
+
 @pytest.fixture
-def lab(make_engine: Callable[..., Engine], tmp_path: Path) -> Iterator[Lab]:
-    """A lab with an engine of its own, to be killed."""
-    cli = Cli(make_engine(), "sealane")
-    cli("pull", "-q", "busybox")
+def lab(mortal: Engine, tmp_path: Path) -> Iterator[Lab]:
+    seen = len(mortal.log.read_text())
     with ExitStack() as stack:
-        yield Lab(cli, tmp_path, stack)
-    assert "Traceback" not in cli.engine.log.read_text(), cli.engine.tail()
+        yield Lab(Cli(mortal, "sealane"), tmp_path, stack)
+    mortal.stop()
+    mortal.start()
+    mortal.tidy()
+    assert "Traceback" not in mortal.log.read_text()[seen:], mortal.tail()
 
 
 class Pair:
