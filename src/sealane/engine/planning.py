@@ -6,7 +6,9 @@ Only reads: devices' numbers, and which namespaces of other containers are to be
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from sealane.engine.container import Container
@@ -28,6 +30,7 @@ from sealane.values import ExecId
 _HOST = "host"
 _LONGEST_CHAIN = 64
 _PROPAGATIONS = frozenset({"private", "rprivate", "shared", "rshared", "slave", "rslave"})
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]+)?) ?([kKmMgGtTpP]?)[iI]?[bB]?")
 _TMPFS_OPTIONS = ("noexec", "nosuid", "nodev")
 
 
@@ -234,15 +237,13 @@ def _or(chosen: tuple[str, ...] | None, default: tuple[str, ...]) -> tuple[str, 
 
 
 def parse_size(text: str) -> int:
-    """Docker's "10m" in bytes; 0 for "" and for anything below. Raises InvalidArgument."""
+    """Docker's "10m" or "1.5 GiB" in bytes; 0 for "" and "-1". Raises InvalidArgument."""
     if text in ("", "-1"):
         return 0
-    units = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-    number, unit = text.rstrip("bBkKmMgG"), text[len(text.rstrip("bBkKmMgG")) :].lower().removesuffix("b")
-    try:
-        return int(float(number) * units[unit])
-    except (ValueError, KeyError):
-        raise InvalidArgument(f"invalid size: '{text}'") from None
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise InvalidArgument(f"invalid size: '{text}'")
+    return int(float(found.group(1)) * 1024 ** " kmgtp".index(found.group(2).lower() or " "))
 
 
 def limits_of(request: ContainerRequest) -> Limits:
@@ -293,11 +294,12 @@ def _device(device: Device) -> tuple[DeviceNode, ...]:
     permissions = device.permissions or "rwm"
     try:
         if os.path.isdir(device.host_path):
-            found = [
-                device_node(path, target + path.removeprefix(device.host_path), permissions)
-                for path in _files_below(device.host_path)
-            ]
-            nodes = tuple(node for node in found if node is not None)
+            found = [device_node(path, permissions=permissions) for path in _files_below(device.host_path)]
+            nodes = tuple(
+                replace(node, path=target + node.path.removeprefix(device.host_path))
+                for node in found
+                if node is not None
+            )
             if not nodes:
                 raise InvalidArgument(f"{complaint}: no such file or directory")
             return nodes
