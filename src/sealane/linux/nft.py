@@ -83,9 +83,16 @@ class Nft:
             output: bytes = self._library.nft_ctx_get_output_buffer(self._context) or b""
             complaint: bytes = self._library.nft_ctx_get_error_buffer(self._context) or b""
         if result != 0:
-            words = complaint.decode(errors="replace").strip()
-            raise OSError(_errno_of(words), f"nft: {words or 'refused without a reason'}")
+            words = _reason(complaint.decode(errors="replace"))
+            raise OSError(_errno_of(words), f"nft: {words}")
         return output.decode()
+
+
+def _reason(complaint: str) -> str:
+    """What nft complains of, without the text that it repeats each time (ours may be long)."""
+    lines = [line.strip() for line in complaint.splitlines() if line.strip()]
+    said = [line for line in lines if "Error:" in line] or lines[:1]
+    return "; ".join(dict.fromkeys(said)) or "refused without a reason"
 
 
 def _errno_of(words: str) -> int:

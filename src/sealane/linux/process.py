@@ -164,10 +164,19 @@ def _address(text: str) -> IPAddress:
 def _owner(inode: int) -> str:
     wanted = f"socket:[{inode}]"
     for pid in pids():
+        if any(target == wanted for target in _open_files(pid)):
+            return f"{command(pid)}, pid {pid}"
+    return ""
+
+
+def _open_files(pid: int) -> Iterator[str]:
+    """What the fds of a process lead to; those that go meanwhile are left out."""
+    try:
+        numbers = os.listdir(_PROC / str(pid) / "fd")
+    except OSError:
+        return
+    for number in numbers:
         try:
-            for entry in os.scandir(_PROC / str(pid) / "fd"):
-                if os.readlink(entry.path) == wanted:
-                    return f"{command(pid)}, pid {pid}"
+            yield os.readlink(_PROC / str(pid) / "fd" / number)
         except OSError:
             continue
-    return ""
