@@ -21,7 +21,7 @@ from sealane.engine.planning import Planner
 from sealane.engine.records import MountRecord
 from sealane.engine.undo import to_the_end
 from sealane.engine.volumes import Volumes
-from sealane.errors import Conflict, InvalidArgument, NotFound, Unsupported
+from sealane.errors import Conflict, Internal, InvalidArgument, NotFound, Unsupported
 from sealane.network.spec import EndpointSpec
 from sealane.runtime import changes, rootfs
 from sealane.runtime.launch import ExecLaunch, Launch
@@ -75,7 +75,10 @@ class Bundles:
     async def prepare(self, container: Container, endpoints: Sequence[EndpointSpec]) -> Launch:
         """Mount the root, write the files, and say what is to be run. Raises InvalidArgument for an unknown user."""
         layers = self._images.layers(container.record.image_id)
-        return await asyncio.to_thread(self._prepare, container, endpoints, layers)
+        try:
+            return await asyncio.to_thread(self._prepare, container, endpoints, layers)
+        except OSError as error:
+            raise Internal(f"cannot prepare the files of container {container.name}: {error}") from error
 
     def _prepare(self, container: Container, endpoints: Sequence[EndpointSpec], layers: Sequence[Path]) -> Launch:
         folder = self._context.layout.container(container.id)

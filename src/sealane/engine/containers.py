@@ -45,7 +45,7 @@ from sealane.engine.ports import parse_range
 from sealane.engine.prepare import check_name, merge_process, settle_mounts
 from sealane.engine.records import Attachment, ContainerLive, ContainerRecord, MountRecord
 from sealane.engine.volumes import Volumes
-from sealane.errors import Conflict, Forbidden, InvalidArgument, NotFound, SealaneError
+from sealane.errors import Conflict, Forbidden, Internal, InvalidArgument, NotFound, SealaneError
 from sealane.network.endpoint import check_endpoint
 from sealane.network.spec import EndpointRequest
 from sealane.store.codec import encode
@@ -131,7 +131,7 @@ class Containers:
             await self._make_volumes(mounts)
             self._check_name_free(name)
             container = Container(record, ContainerLive())
-            self._context.layout.container(identifier).mkdir(mode=0o710, parents=True)
+            _make_folder(self._context.layout.container(identifier), name)
             self.commit(container, record, container.live)
         except BaseException:
             self._release_static(record)
@@ -514,6 +514,13 @@ class Containers:
                 removed.append(view.id)
         self._events.emit("container", "prune", "", {"reclaimed": "0"})
         return Pruned(tuple(removed))
+
+
+def _make_folder(folder: Path, name: str) -> None:
+    try:
+        folder.mkdir(mode=0o710, parents=True)
+    except OSError as error:
+        raise Internal(f"cannot create container {name}: {folder}: {error.strerror}") from error
 
 
 def _image_health(config: object) -> HealthCheck | None:

@@ -424,8 +424,7 @@ class Runner:
 
     def _stop_restarting(self, container: Container) -> None:
         """Under the container's lock."""
-        live = replace(container.with_state(status=Status.EXITED), stopped_by_user=True)
-        self._containers.commit(container, live=live)
+        self._containers.note(container, replace(container.with_state(status=Status.EXITED), stopped_by_user=True))
         container.tell_exit(ExitStatus(container.state.exit_code))
 
     async def _stop(self, container: Container, timeout_s: int | None, signal: str) -> None:
@@ -436,7 +435,7 @@ class Runner:
             timeout_s = request.stop_timeout_s
         if timeout_s is None:
             timeout_s = self._context.settings.stop_timeout_s
-        self._containers.commit(container, live=replace(container.live, stopped_by_user=True))
+        self._containers.note(container, replace(container.live, stopped_by_user=True))
         await self._signal(container, number)
         if container.state.status is Status.PAUSED:
             await self._thaw(container)
@@ -533,7 +532,11 @@ class Runner:
     async def _take_away(self, container: Container, volumes: bool) -> None:
         """Under the container's lock: the record first, for what is left of the files then goes at the next start."""
         async with container.wiring:
-            self._containers.forget(container)
+            try:
+                self._containers.forget(container)
+            except SealaneError:  # a full disk: what the files give back may be enough
+                await self._bundles.delete(container)
+                self._containers.forget(container)
             try:
                 await self._bundles.delete(container)
                 if volumes:

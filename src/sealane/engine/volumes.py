@@ -80,8 +80,11 @@ class Volumes:
             options=dict(options or {}),
             anonymous=anonymous,
         )
-        self.path(name).parent.mkdir(mode=0o701, parents=True, exist_ok=True)
-        self.path(name).mkdir(mode=0o755, exist_ok=True)
+        try:
+            self.path(name).parent.mkdir(mode=0o701, parents=True, exist_ok=True)
+            self.path(name).mkdir(mode=0o755, exist_ok=True)
+        except OSError as error:
+            raise Internal(f"create {name}: {error.filename}: {error.strerror}") from error
         self._database.put_object("volume", name, name, encode(record))
         self._records[name] = record
         self._events.emit("volume", "create", name, {"driver": "local"})
