@@ -88,7 +88,9 @@ def test_killed_by_its_pid(lab: RuntimeLab) -> None:
     async def story() -> None:
         await lab.start("c1", *FOREVER)
         child = await lab.exec("c1", *FOREVER)
-        assert process.command(child.pid) == "sleep"
+        async with asyncio.timeout(10):
+            while process.command(child.pid) != "sleep":  # the runtime's init until it has executed the command
+                await asyncio.sleep(0.005)
         assert child.pid in lab.monitor.processes("c1")
         process.kill(child.pid, signal.SIGKILL)
         assert await child.wait() == 128 + signal.SIGKILL
