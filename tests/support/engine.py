@@ -92,7 +92,10 @@ class Engine:
             self._process = subprocess.Popen(
                 [str(BIN / "sealaned"), *self._options()], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/"
             )
-        until(self._answers, f"{self.name} answers")
+        try:
+            until(self._answers, f"{self.name} answers")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; its log: {self.tail()}") from None
         return self
 
     def _options(self) -> list[str]:

@@ -13,6 +13,7 @@ from sealane.errors import Internal, SealaneError
 from sealane.linux import process
 from sealane.runtime.failures import CommandRefused
 from sealane.runtime.spec import User
+from support.poll import until
 
 FOREVER = ("sleep", "1000")
 
@@ -88,9 +89,7 @@ def test_killed_by_its_pid(lab: RuntimeLab) -> None:
     async def story() -> None:
         await lab.start("c1", *FOREVER)
         child = await lab.exec("c1", *FOREVER)
-        async with asyncio.timeout(10):
-            while process.command(child.pid) != "sleep":  # the runtime's init until it has executed the command
-                await asyncio.sleep(0.005)
+        until(lambda: process.command(child.pid) == "sleep", "the runtime's init has executed the command")
         assert child.pid in lab.monitor.processes("c1")
         process.kill(child.pid, signal.SIGKILL)
         assert await child.wait() == 128 + signal.SIGKILL
