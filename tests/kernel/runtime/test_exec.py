@@ -13,7 +13,6 @@ from sealane.errors import Internal, SealaneError
 from sealane.linux import process
 from sealane.runtime.failures import CommandRefused
 from sealane.runtime.spec import User
-from support.poll import until
 
 FOREVER = ("sleep", "1000")
 
@@ -89,7 +88,7 @@ def test_killed_by_its_pid(lab: RuntimeLab) -> None:
     async def story() -> None:
         await lab.start("c1", *FOREVER)
         child = await lab.exec("c1", *FOREVER)
-        until(lambda: process.command(child.pid) == "sleep", "the runtime's init has executed the command")
+        await until(lambda: process.command(child.pid) == "sleep", "the runtime's init has executed the command")
         assert child.pid in lab.monitor.processes("c1")
         process.kill(child.pid, signal.SIGKILL)
         assert await child.wait() == 128 + signal.SIGKILL
