@@ -44,6 +44,8 @@ CONMON: Final = Path("/usr/bin/conmon")
 #: What wait gives when the exit code is lost: conmon was killed.
 LOST: Final = 255
 _GO: Final = b"\0"
+#: What runc calls its process in the container until it executes the command.
+_RUNC_INIT: Final = "runc:[2:INIT]"
 #: What conmon and the runtime make in a bundle. runc writes .pid first, and refuses to start where one is left.
 _VOLATILE: Final = ("conmon.pid", "pid", ".pid", "attach", "ctl", "winsz", "oom")
 #: conmon makes its terminal socket in TMPDIR and cuts a longer path off (sun_path is 108 bytes).
@@ -173,13 +175,20 @@ class Monitor:
         """By the fifo; given up when the container ends meanwhile."""
         conmon = self._conmon(identifier)
         async with asyncio.TaskGroup() as group:
-            released = group.create_task(release(self._runtime.state_dir(identifier)))
+            released = group.create_task(release(self._runtime.state_dir(identifier), lambda: self._waits(identifier)))
             ended = group.create_task(conmon.ended.wait())
             await asyncio.wait((released, ended), return_when=asyncio.FIRST_COMPLETED)
             done = released.done() and released.result()
             released.cancel()
             ended.cancel()
         return done
+
+    def _waits(self, identifier: str) -> bool:
+        """Whether a container's process is still runc's own, before its command."""
+        try:
+            return process.command(self.pid(identifier)) == _RUNC_INIT
+        except (ProcessLookupError, OSError):
+            return True  # it has ended, which somebody else notices
 
     # ends
 

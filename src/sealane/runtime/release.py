@@ -8,19 +8,25 @@ round, and crun is quick: it is asked.)
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from sealane.runtime.readiness import readable
 
 _FIFO: Final = "exec.fifo"
+#: How often it is looked whether somebody has released the container before us.
+_LOOK_S: Final = 0.1
 
 
-async def release(state_dir: Path) -> bool:
+async def release(state_dir: Path, waits: Callable[[], bool]) -> bool:
     """Release the container whose runc state is in *state_dir*. False when it does not wait there, or died waiting.
 
-    Waits without end for a container that never comes to its fifo: the caller bounds it by the container's life.
+    *waits* says whether the process is still the runtime's. An engine that was killed after it had opened the fifo, and
+    before it removed it, has released the container: nobody will ever write again. Waits without end for a container
+    that never comes to its fifo: the caller bounds it by the container's life.
     """
     path = state_dir / _FIFO
     try:
@@ -29,11 +35,23 @@ async def release(state_dir: Path) -> bool:
         return False
     try:
         # without a writer it is not readable until one has come; read at once, it would say "end"
-        await readable(fd)
+        while not await _readable_soon(fd):
+            if not waits():
+                path.unlink(missing_ok=True)
+                return True
         said = os.read(fd, 1)
     finally:
         os.close(fd)
     if not said:
         return False
     path.unlink(missing_ok=True)
+    return True
+
+
+async def _readable_soon(fd: int) -> bool:
+    try:
+        async with asyncio.timeout(_LOOK_S):
+            await readable(fd)
+    except TimeoutError:
+        return False
     return True
