@@ -47,6 +47,7 @@ from sealane.engine.observe import Observer
 from sealane.engine.planning import Planner
 from sealane.engine.portbook import PortBook
 from sealane.engine.recover import Recovery
+from sealane.engine.ruleswatch import RulesWatch
 from sealane.engine.runner import Runner
 from sealane.engine.sandboxes import Sandboxes
 from sealane.engine.system import RuntimeFacts, System
@@ -274,8 +275,11 @@ async def _engine(config: Config, layout: Layout, tasks: TaskOwner) -> AsyncIter
         monitor = Monitor(runtime, layout.run)
         stack.callback(monitor.close)
         stack.push_async_callback(tasks.end)
-        engine, recovery = _build(config, context, database, events, wires, publisher, relay, monitor, runtime, tasks)
+        engine, recovery, rules = _build(
+            config, context, database, events, wires, publisher, relay, monitor, runtime, tasks
+        )
         await recovery.run()
+        tasks.spawn(rules.run())
         yield engine, events
 
 
@@ -290,7 +294,7 @@ def _build(
     monitor: Monitor,
     runtime: OciRuntime,
     tasks: TaskOwner,
-) -> tuple[Engine, Recovery]:
+) -> tuple[Engine, Recovery, RulesWatch]:
     where = cgroups.layout()
     directory: Directory[Container] = Directory()
     addresses = AddressBook(
@@ -330,7 +334,7 @@ def _build(
         System(context, containers, lambda: len(images.all()), facts),
     )
     recovery = Recovery(context, database, networks, containers, sandboxes, bundles, volumes, runner, wires)
-    return engine, recovery
+    return engine, recovery, RulesWatch(networks, wires)
 
 
 def _conmon_version() -> str:

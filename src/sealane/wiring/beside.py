@@ -111,15 +111,19 @@ class Listing:
     def _closes(self, rule: Json) -> bool:
         """True for a rule that drops or rejects every packet that gets to it, by itself or by the chain that it jumps
         to (ufw-reject-forward). A chain that says anything before counts as its owner's business."""
-        said = [part for part in rule.get("expr", []) if not _QUIET & part.keys()]
-        if len(said) != 1:
+        parts = [part for part in rule.get("expr", []) if not _QUIET & part.keys()]
+        if len(parts) != 1:
             return False
-        target = _target(said[0])
+        target = _target(parts[0])
         if target:
             first = self.rules.get((rule["family"], rule["table"], target), ())[:1]
             return bool(first) and not _target_of(first[0]) and self._closes(first[0])
-        extension = (said[0].get("xt") or {}).get("name", "")  # of iptables
-        return extension in ("REJECT", "DROP") or bool({"drop", "reject"} & said[0].keys())
+        extension = (parts[0].get("xt") or {}).get("name", "")  # of iptables
+        return extension in ("REJECT", "DROP") or bool({"drop", "reject"} & parts[0].keys())
+
+    def written(self, family: str, own_table: str) -> list[tuple[str, str, str]]:
+        """What our chain in iptables' filter table says now, as ``said`` has it."""
+        return [_spoken(rule) for rule in self.rules.get((family, "filter", own_table.upper()), ())]
 
     def traces(self, own_table: str, families: Iterable[str]) -> Iterator[str]:
         """The commands that take our chain and every jump to it out of the tables of others."""
@@ -132,6 +136,14 @@ class Listing:
             for own in self.chains:
                 if (own["family"], own["table"], own["name"]) == (family, "filter", name):
                     yield from (f"flush chain {family} filter {name}", f"delete chain {family} filter {name}")
+
+
+def _spoken(rule: Json) -> tuple[str, str, str]:
+    match: Json = next((part["match"] for part in rule.get("expr", []) if "match" in part), {})
+    left, right = match.get("left"), match.get("right", "")
+    field = left.get("meta", {}).get("key", "") if isinstance(left, dict) else ""
+    verdict = next((word for part in rule.get("expr", []) for word in ("accept", "return") if word in part), "")
+    return field, str(right), verdict
 
 
 def _target(part: Json) -> str:
@@ -148,6 +160,16 @@ def _jumps_to(rule: Json, chain: str) -> bool:
     return _target_of(rule) == chain
 
 
+def said(bridges: Iterable[IfName]) -> list[tuple[str, str, str]]:
+    """The rules of our chain: what is looked at, the bridge, the verdict."""
+    ours = (OUR_BRIDGES, *bridges)
+    return [
+        *(("oifname", bridge, "accept") for bridge in ours),
+        *(("oifname", bridge, "return") for bridge in OTHERS_BRIDGES),
+        *(("iifname", bridge, "accept") for bridge in ours),
+    ]
+
+
 def leave(chain: BaseChain, own_table: str, bridges: Iterable[IfName]) -> Iterator[str]:
     """The commands that let our traffic through iptables' *chain*; *bridges* are those with names of their own.
 
@@ -155,11 +177,10 @@ def leave(chain: BaseChain, own_table: str, bridges: Iterable[IfName]) -> Iterat
     """
     name = own_table.upper()
     place = f"{chain.family} {chain.table}"
-    ours = (OUR_BRIDGES, *bridges)
     yield from (f"add chain {place} {name}", f"flush chain {place} {name}")
-    yield from (f'add rule {place} {name} oifname "{bridge}" counter accept' for bridge in ours)
-    yield from (f'add rule {place} {name} oifname "{bridge}" counter return' for bridge in OTHERS_BRIDGES)
-    yield from (f'add rule {place} {name} iifname "{bridge}" counter accept' for bridge in ours)
+    yield from (
+        f'add rule {place} {name} {field} "{bridge}" counter {verdict}' for field, bridge, verdict in said(bridges)
+    )
     if chain.placed:
         return
     yield from (f"delete rule {place} {chain.name} handle {handle}" for handle in chain.jumps)
@@ -183,7 +204,7 @@ class Neighbours:
     def look(self, bridges: Iterable[IfName]) -> None:
         """See which chains are closed now, ask leave in those of iptables, and take back what is needed no more.
 
-        *bridges* are those of all our networks. Raises OSError.
+        *bridges* are those of all our networks. Nothing is written where all is as it should be. Raises OSError.
         """
         self._bridges = _named(bridges)
         listing = Listing.parse(self._nft.query_json("list ruleset"))
@@ -192,8 +213,10 @@ class Neighbours:
         self.warnings = (*(_warning(chain) for chain in found if not chain.iptables), *self._legacy_warnings())
         opened = [family for family in ("ip", "ip6") if all(chain.family != family for chain in closed)]
         lines = [*listing.traces(self._own_table, opened)]
+        named = sorted(self._bridges)
         for chain in closed:
-            lines += leave(chain, self._own_table, sorted(self._bridges))
+            if not chain.placed or listing.written(chain.family, self._own_table) != said(named):
+                lines += leave(chain, self._own_table, named)
         if lines:
             self._nft.run("\n".join(lines))
         self._asked = bool(closed)

@@ -22,6 +22,7 @@ from typing import Final, Self
 from sealane.errors import Internal
 from sealane.linux import namespaces
 from sealane.linux.conntrack import Conntrack
+from sealane.linux.netlink.nfevents import RuleEvents
 from sealane.linux.netlink.socket import Rtnl
 from sealane.linux.nft import Nft
 from sealane.network import describe
@@ -135,6 +136,24 @@ class Fabric:
     def warnings(self) -> tuple[str, ...]:
         """What other firewalls on this host do to our traffic and we cannot help, as ``prepare`` found it."""
         return self._neighbours.warnings
+
+    def rule_events(self) -> RuleEvents:
+        """A socket that tells when other programs change the host's rules; the caller closes it."""
+        return RuleEvents() if self._host_ns is None else namespaces.run_in(self._host_ns, RuleEvents)
+
+    def look_around(self, networks: Iterable[NetworkSpec], endpoints: Iterable[EndpointSpec]) -> Plan:
+        """After somebody changed rules: ask the firewalls beside ours again; ``repair`` where our tables are gone.
+
+        Returns what was repaired. Writes nothing where all is as it should be.
+        """
+        try:
+            families = [table.family for table in self._ruleset().tables]
+            if all(self._observer.present(family) for family in families):
+                self._neighbours.look(_bridges(self._networks.values()))
+                return ()
+        except OSError as error:
+            raise Internal(f"cannot look at the firewall: {error.strerror or error}") from error
+        return self.repair(networks, endpoints)
 
     def dismantle(self) -> None:
         """Take everything that carries our mark out of the host: links, tables, our chain in iptables' tables.

@@ -60,6 +60,12 @@ class Observer:
         for family in Family:
             yield from parse_elements(self.listing(family), family, sets)
 
+    def present(self, family: Family) -> bool:
+        """Whether our table is there at all."""
+        tables = json.loads(self._nft.query_json("list tables"))["nftables"]
+        own = {"family": family.value, "name": self._table}
+        return any(own.items() <= item["table"].items() for item in tables if "table" in item)
+
     def listing(self, family: Family) -> str:
         """Our table as nft's JSON; an empty list where there is no such table."""
         try:

@@ -122,6 +122,49 @@ def test_beside_ufw(drawing: Drawing) -> None:
     assert targets(drawing) == ["ufw-before-forward", "SEALANE", "ufw-reject-forward", "ufw-track-forward"]
 
 
+def test_a_firewall_that_comes_later_is_met_when_we_look_around(drawing: Drawing) -> None:
+    with drawing.fabric.rule_events() as events:
+        red = drawing.network("red", ipv6=True)
+        a = drawing.container("a", red)
+        events.read()
+        drawing.container("b", red)
+        assert not events.read()  # our own changes
+        iptables(drawing, *UFW)
+        assert events.read()
+        with drawing.serving(drawing.remote, tcp(80)):
+            assert drawing.cut_off(a.ns, REMOTE4.ip, tcp(80))
+            assert drawing.fabric.look_around([red], drawing.endpoints()) == ()
+            assert drawing.seen_from(a.ns, REMOTE4.ip, tcp(80)) is not None
+        assert not events.read()
+
+
+def test_looking_around_writes_only_where_something_is_wrong(host: Drawing) -> None:
+    iptables(host, *DOCKER)
+    host.fabric.prepare([], [])
+    iptables(host, "iptables -Z SEALANE", "iptables -A SEALANE -j RETURN")
+    handles = listed(host, "nft -a list chain ip filter SEALANE")
+    host.fabric.look_around([], [])
+    mended = listed(host, "nft -a list chain ip filter SEALANE")
+    assert mended != handles  # a rule that is not ours is taken out
+    host.fabric.look_around([], [])
+    assert listed(host, "nft -a list chain ip filter SEALANE") == mended
+
+
+def test_tables_that_somebody_flushed_are_put_back(host: Drawing) -> None:
+    red = host.network("red", enable_icc="false")
+    a = host.container("a", red, ports=[publish(8080, tcp(80))])
+    with host.fabric.rule_events() as events, host.serving(a.ns, tcp(80)):
+        events.read()
+        iptables(host, "nft flush ruleset")
+        assert events.read()
+        assert host.cut_off(host.remote, UPLINK4.ip, tcp(8080))
+        host.fabric.look_around([red], host.endpoints())
+        assert host.seen_from(host.remote, UPLINK4.ip, tcp(8080)) is not None
+        iptables(host, "nft delete table bridge sealane")  # just the guard of icc=false
+        host.fabric.look_around([red], host.endpoints())
+    assert "table bridge sealane" in listed(host, "nft list tables")
+
+
 def test_rules_that_came_after_ours_go_before_it_when_we_look_again(host: Drawing) -> None:
     iptables(host, *DOCKER)
     host.fabric.prepare([], [])
