@@ -176,11 +176,13 @@ class Containers:
             self.get(link.partition(":")[0])
 
     def _joining_by_id(self, request: ContainerRequest) -> ContainerRequest:
-        """With the containers whose namespaces are to be joined named by id: names change. Raises NotFound."""
+        """With the containers whose namespaces are to be joined named by id, for names change. One that does not exist
+        need only do so when the container starts."""
 
         def by_id(mode: str) -> str:
             prefix, colon, name = mode.partition(":")
-            return f"container:{self.get(name).id}" if colon and prefix == "container" else mode
+            found = self._directory.find(name) if colon and prefix == "container" else None
+            return f"container:{found.id}" if found is not None else mode
 
         return replace(
             request,
@@ -192,8 +194,9 @@ class Containers:
     def _hostname(self, request: ContainerRequest) -> str:
         if request.network_mode == "host":
             return Path("/proc/sys/kernel/hostname").read_text(encoding="utf-8").strip()
-        if request.network_mode.startswith("container:") and not request.hostname:
-            return self.get(request.network_mode.removeprefix("container:")).record.process.hostname
+        if request.network_mode.startswith("container:"):
+            peer = self._directory.find(request.network_mode.removeprefix("container:"))
+            return peer.record.process.hostname if peer is not None else ""
         return ""
 
     def _attachments(self, request: ContainerRequest) -> tuple[Attachment, ...]:
