@@ -73,6 +73,21 @@ def test_nothing_runs_before_the_release(lab: RuntimeLab) -> None:
     lab.run(story())
 
 
+def test_an_engine_killed_in_the_middle_of_a_release(lab: RuntimeLab) -> None:
+    """It had opened the fifo, and neither read nor removed it: the container runs, and nobody writes any more."""
+
+    async def story() -> None:
+        pid = await lab.create("c1", "sleep", "1000")
+        fifo = os.open(lab.runtime.state_dir("c1") / "exec.fifo", os.O_RDONLY | os.O_NONBLOCK)
+        await until(lambda: process.command(pid) == "sleep", "the container is let go")
+        os.close(fifo)
+        await lab.restart_engine()
+        await lab.monitor.start("c1")
+        assert lab.monitor.released("c1")
+
+    lab.run(story())
+
+
 def test_released_is_told_apart(lab: RuntimeLab) -> None:
     async def story() -> None:
         await lab.start("c1", "sleep", "1000")
