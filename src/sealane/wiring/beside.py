@@ -105,8 +105,15 @@ class Listing:
             chain["name"],
             closing=0 if closing is None else own[closing]["handle"],
             jumps=tuple(own[number]["handle"] for number in jumps),
-            placed=jumps == [end - 1],
+            placed=len(jumps) == 1
+            and jumps[0] < end
+            and all(self._to_a_sister(rule) for rule in own[jumps[0] + 1 : end]),
         )
+
+    def _to_a_sister(self, rule: Json) -> bool:
+        """True for the jump of another engine of ours: were each to go last, they would never come to rest."""
+        first = self.rules.get((rule["family"], rule["table"], _target_of(rule)), ())[:1]
+        return bool(first) and _spoken(first[0]) == said(())[0]
 
     def _closes(self, rule: Json) -> bool:
         """True for a rule that drops or rejects every packet that gets to it, by itself or by the chain that it jumps

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 from ipaddress import IPv4Address
+from pathlib import Path
 
 from kernel.wiring.drawing import BRIDGE, REMOTE4, REMOTE6, UPLINK4, Drawing, publish, tcp
+from sealane.wiring.fabric import Fabric
 
 
 def iptables(drawing: Drawing, *lines: str) -> None:
@@ -148,6 +150,21 @@ def test_looking_around_writes_only_where_something_is_wrong(host: Drawing) -> N
     assert mended != handles  # a rule that is not ours is taken out
     host.fabric.look_around([], [])
     assert listed(host, "nft -a list chain ip filter SEALANE") == mended
+
+
+def test_two_engines_do_not_push_each_other_aside(host: Drawing, tmp_path: Path) -> None:
+    iptables(host, *DOCKER)
+    host.fabric.prepare([], [])
+    (tmp_path / "other").mkdir()
+    with Fabric(tmp_path / "other", host.host, "sealane-other") as other:
+        other.prepare([], [])
+        both = listed(host, "nft -a list chain ip filter FORWARD")
+        assert targets(host)[-2:] == ["SEALANE", "SEALANE-OTHER"]
+        for fabric in (host.fabric, other, host.fabric):
+            fabric.look_around([], [])
+            assert listed(host, "nft -a list chain ip filter FORWARD") == both
+        other.dismantle()
+    assert targets(host)[-1] == "SEALANE"
 
 
 def test_tables_that_somebody_flushed_are_put_back(host: Drawing) -> None:
