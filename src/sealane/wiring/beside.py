@@ -19,6 +19,7 @@ See docs/decisions/0002-beside-other-firewalls.md.
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,8 +74,8 @@ class Listing:
     rules: Mapping[tuple[str, str, str], Sequence[Json]]  # by family, table and chain
 
     @classmethod
-    def parse(cls, text: str) -> Listing:
-        items = json.loads(text)["nftables"]
+    def parse(cls, *texts: str) -> Listing:
+        items = [item for text in texts for item in json.loads(text)["nftables"]]
         rules: dict[tuple[str, str, str], list[Json]] = {}
         for item in items:
             if "rule" in item:
@@ -208,16 +209,18 @@ class Neighbours:
         self._bridges: frozenset[IfName] = frozenset()
         self.warnings: tuple[str, ...] = ()
 
-    def look(self, bridges: Iterable[IfName]) -> None:
+    def look(self, bridges: Iterable[IfName], everywhere: bool = True) -> None:
         """See which chains are closed now, ask leave in those of iptables, and take back what is needed no more.
 
-        *bridges* are those of all our networks. Nothing is written where all is as it should be. Raises OSError.
+        *bridges* are those of all our networks. Nothing is written where all is as it should be. *everywhere* looks for
+        reasons to warn in all tables, which takes some ms, not only at iptables'. Raises OSError.
         """
         self._bridges = _named(bridges)
-        listing = Listing.parse(self._nft.query_json("list ruleset"))
+        listing = Listing.parse(self._nft.query_json("list ruleset")) if everywhere else self._filter_tables()
         found = list(listing.closed(self._own_table))
         closed = [chain for chain in found if chain.iptables]
-        self.warnings = (*(_warning(chain) for chain in found if not chain.iptables), *self._legacy_warnings())
+        if everywhere:
+            self.warnings = (*(_warning(chain) for chain in found if not chain.iptables), *self._legacy_warnings())
         opened = [family for family in ("ip", "ip6") if all(chain.family != family for chain in closed)]
         lines = [*listing.traces(self._own_table, opened)]
         named = sorted(self._bridges)
@@ -231,15 +234,24 @@ class Neighbours:
     def update(self, bridges: Iterable[IfName]) -> None:
         """Networks have come or gone; *bridges* are those of all that there are. Only names of their own matter."""
         if self._asked and _named(bridges) != self._bridges:
-            self.look(bridges)
+            self.look(bridges, everywhere=False)
 
     def withdraw(self) -> None:
         """Take back what was written into tables of others."""
-        listing = Listing.parse(self._nft.query_json("list ruleset"))
-        lines = [*listing.traces(self._own_table, ("ip", "ip6"))]
+        lines = [*self._filter_tables().traces(self._own_table, ("ip", "ip6"))]
         if lines:
             self._nft.run("\n".join(lines))
         self._asked = False
+
+    def _filter_tables(self) -> Listing:
+        texts = []
+        for family in ("ip", "ip6"):
+            try:
+                texts.append(self._nft.query_json(f"list table {family} filter"))
+            except OSError as error:
+                if error.errno != errno.ENOENT:
+                    raise
+        return Listing.parse(*texts)
 
     def _legacy_warnings(self) -> list[str]:
         """Legacy iptables is not shown by nft, and its policy is not to be had without it."""

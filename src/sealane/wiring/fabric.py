@@ -149,7 +149,7 @@ class Fabric:
         try:
             families = [table.family for table in self._ruleset().tables]
             if all(self._observer.present(family) for family in families):
-                self._neighbours.look(_bridges(self._networks.values()))
+                self._neighbours.look(_bridges(self._networks.values()), everywhere=False)
                 return ()
         except OSError as error:
             raise Internal(f"cannot look at the firewall: {error.strerror or error}") from error
