@@ -20,6 +20,7 @@ from sealane.engine.runner import Runner
 from sealane.engine.sandboxes import Sandboxes
 from sealane.engine.volumes import Volumes
 from sealane.engine.wires import Wires
+from sealane.errors import SealaneError
 from sealane.network.spec import NetworkSpec
 from sealane.runtime import leftovers
 from sealane.store.codec import decode
@@ -58,7 +59,7 @@ class Recovery:
         for _, body in self._database.objects("network"):
             self._networks.adopt(decode(body, NetworkSpec))
         await self._networks.ensure_predefined()
-        alive = self._load_containers()
+        alive = [container for container in self._load_containers() if await self._has_network(container)]
         fabric = self._wires.fabric
         for container in alive:
             self._sandboxes.adopt(container)
@@ -84,6 +85,18 @@ class Recovery:
             if container.running and self._runner.still_there(container):
                 alive.append(container)
         return alive
+
+    async def _has_network(self, container: Container) -> bool:
+        """Its namespace is where it should be, now if not before. Without it, nobody can look after the container."""
+        mode = container.record.request.network_mode
+        if mode == "host" or mode.startswith("container:"):
+            return True
+        try:
+            await self._wires.run(self._wires.fabric.restore_sandbox, container.id, self._runner.process_of(container))
+        except (SealaneError, ProcessLookupError) as error:
+            _log.warning("container %s cannot go on: %s", container.name, error)
+            return False
+        return True
 
     async def _remove_leftovers(self) -> None:
         """Namespaces, mounts and bundles of starts that were cut off: no record says that they run."""

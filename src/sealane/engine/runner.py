@@ -319,6 +319,10 @@ class Runner:
         """True when the process of a container that was running still exists."""
         return self._monitor.running(container.id)
 
+    def process_of(self, container: Container) -> int:
+        """The pid of its first process. Raises ProcessLookupError when it has ended."""
+        return self._monitor.pid(container.id)
+
     async def take_over(self, container: Container) -> None:
         """Go on with a container that has been running all the time."""
         container.finished.clear()

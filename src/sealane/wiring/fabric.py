@@ -247,6 +247,13 @@ class Fabric:
         self._fresh.add(path)
         return path
 
+    def restore_sandbox(self, container: ContainerId, pid: int) -> None:
+        """Name the namespace of a container's process again, should somebody have unmounted it."""
+        try:
+            namespaces.restore(self._netns_dir / container, pid)
+        except OSError as error:
+            raise Internal(f"cannot find the network namespace of container {short(container)}: {error}") from error
+
     def remove_sandbox(self, container: ContainerId) -> None:
         """Take the namespace's name away; it and its links go in the background. Idempotent.
 
