@@ -33,6 +33,9 @@ DEFAULT_POOLS: Final[tuple[tuple[IPNetwork, int], ...]] = (
     (IPv4Network("172.28.0.0/14"), 16),
     (IPv4Network("192.168.0.0/16"), 20),
 )
+#: VPNs cut the default route into halves or smaller pieces (0.0.0.0/1, 128.0.0.0/1, 8000::/1), which come before the
+#: host's own; routes this wide are no network of anybody.
+WIDEST_ROUTE: Final = 4
 OVERLAP: Final = "invalid pool request: Pool overlaps with other one on this address space"
 
 Pools = Sequence[tuple[IPNetwork, int]]
@@ -87,7 +90,7 @@ def pick_subnet(
 
     Raises InvalidArgument with Docker's text when there is none.
     """
-    spans = _Spans.of(version, (*taken, *host_routes))
+    spans = _Spans.of(version, (*taken, *(route for route in host_routes if route.prefixlen >= WIDEST_ROUTE)))
     bits = 32 if version == 4 else 128
     considered = [(base, size or cut) for base, cut in pools if base.version == version]
     for base, cut in considered:

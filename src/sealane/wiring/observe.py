@@ -226,10 +226,7 @@ def _atom(kind: Type, value: object) -> Atom:
 
 def host_networks(rtnl: Rtnl) -> list[IPNetwork]:
     """Every destination that the host has a route for, and every network that one of its interfaces is on."""
-    found: dict[IPNetwork, None] = {}
-    for route in rtnl.routes(table=None):
-        if route.dst is not None:
-            found[route.dst] = None
+    found: dict[IPNetwork, None] = dict.fromkeys(rtnl.destinations())
     for address in rtnl.addresses():
         if not address.interface.is_loopback and not address.interface.ip.is_link_local:
             found[address.interface.network] = None

@@ -305,9 +305,14 @@ def test_prepare_keeps_traffic_and_forgets_what_is_not_wanted(host: Drawing) -> 
 
 def test_host_networks_hold_routes_and_on_link_networks(host: Drawing) -> None:
     host.ip(host.host, "route add 172.17.0.0/24 via 198.51.100.9")
+    host.ip(host.host, "route add blackhole 172.18.64.0/20")
+    host.ip(host.host, "route add 172.19.7.0/24 via 198.51.100.9 table 77")
+    host.ip(host.host, "-6 route add unreachable fd00:5::/64")
     seen = {str(network) for network in host.fabric.host_networks()}
-    assert {"172.17.0.0/24", "198.51.100.0/24", "2001:db8::/64"} <= seen
-    assert str(host.network("red").subnets[0].subnet) == "172.18.0.0/16"
+    routed = {"172.17.0.0/24", "172.18.64.0/20", "172.19.7.0/24", "fd00:5::/64"}
+    assert routed | {"198.51.100.0/24", "2001:db8::/64"} <= seen
+    assert not any(network.endswith(("/32", "/128", "/0")) for network in seen)
+    assert str(host.network("red").subnets[0].subnet) == "172.20.0.0/16"
 
 
 def test_macvlan_without_a_parent_is_closed_and_with_one_is_on_the_wire(host: Drawing) -> None:

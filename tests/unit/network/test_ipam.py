@@ -67,7 +67,8 @@ NEAR_THE_POOLS = st.sampled_from(
 
 @given(st.lists(IPV4_NETWORKS | NEAR_THE_POOLS, max_size=40), st.lists(IPV4_NETWORKS | NEAR_THE_POOLS, max_size=40))
 def test_a_chosen_subnet_overlaps_nothing(taken: list[IPNetwork], routes: list[IPNetwork]) -> None:
-    real = [net for net in (*taken, *routes) if net.prefixlen]  # a default route is no network of anybody
+    # A default route, whole or in pieces, is no network of anybody.
+    real = [*(net for net in taken if net.prefixlen), *(net for net in routes if net.prefixlen >= 4)]
     try:
         chosen = pick_subnet(4, DEFAULT_POOLS, taken, routes)
     except InvalidArgument:
@@ -92,6 +93,13 @@ def test_when_all_pools_are_taken_the_words_say_what_was_tried() -> None:
         pick_subnet(4, DEFAULT_POOLS, (), [ip_network("172.16.0.0/12"), ip_network("192.168.0.0/16")])
     assert caught.value.message.startswith("all predefined address pools have been fully subnetted")
     assert "192.168.0.0/16 in /20" in caught.value.message
+
+
+def test_a_vpn_that_takes_all_traffic_leaves_room_for_networks() -> None:
+    halves = [ip_network(text) for text in ("0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1", "10.8.0.0/24")]
+    assert str(pick_subnet(4, DEFAULT_POOLS, (), halves)) == "172.17.0.0/16"
+    assert pick_subnet(6, [ula_pool("this host")], (), halves).prefixlen == 64
+    assert str(pick_subnet(4, DEFAULT_POOLS, (), [ip_network("172.16.0.0/12")])) == "192.168.0.0/20"
 
 
 def test_the_hosts_ipv6_prefix_is_local_and_always_the_same() -> None:

@@ -58,6 +58,7 @@ RT_TABLE_MAIN: Final = 254
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
 _RTPROT_STATIC: Final = 4
 _RTN_UNICAST: Final = 1
+_RTN_ELSEWHERE: Final = (_RTN_UNICAST, 6, 7, 8, 9)  # and blackhole, unreachable, prohibit, throw
 AF_UNSPEC, AF_INET, AF_BRIDGE, AF_INET6 = 0, 2, 7, 10
 MACVLAN_MODES: Final = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8}
 
@@ -370,9 +371,7 @@ def parse_route(body: bytes) -> Route | None:
     if kind != _RTN_UNICAST or family not in (AF_INET, AF_INET6):
         return None
     found = attributes(body, _RTMSG.size)
-    dst = ip_network((found[_RTA_DST], length)) if _RTA_DST in found else None
-    if dst is None and length:
-        dst = ip_network((bytes(4 if family == AF_INET else 16), length))
+    dst = _destination(found, family, length)
     return Route(
         dst=dst,
         gateway=ip_address(found[_RTA_GATEWAY]) if _RTA_GATEWAY in found else None,
@@ -383,6 +382,21 @@ def parse_route(body: bytes) -> Route | None:
         prefsrc=ip_address(found[_RTA_PREFSRC]) if _RTA_PREFSRC in found else None,
         family=family,
     )
+
+
+def parse_destination(body: bytes) -> IPNetwork | None:
+    """The network that an RTM_NEWROUTE says anything about, be it that it is unreachable; None for a default route and
+    for addresses of the host itself."""
+    family, length, _, _, _, _, _, kind, _ = _RTMSG.unpack_from(body)
+    if kind not in _RTN_ELSEWHERE or family not in (AF_INET, AF_INET6):
+        return None
+    return _destination(attributes(body, _RTMSG.size), family, length)
+
+
+def _destination(found: dict[int, bytes], family: int, length: int) -> IPNetwork | None:
+    if _RTA_DST in found:
+        return ip_network((found[_RTA_DST], length))
+    return ip_network((bytes(4 if family == AF_INET else 16), length)) if length else None
 
 
 def parse_neighbour(body: bytes) -> Neighbour | None:

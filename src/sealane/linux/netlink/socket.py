@@ -8,7 +8,7 @@ from typing import ClassVar
 from sealane.linux.netlink import rtnl
 from sealane.linux.netlink.exchange import NETLINK_ROUTE, Netlink
 from sealane.linux.netlink.rtnl import Address, Link, Neighbour, Route
-from sealane.values import IPAddress, IPInterface, MacAddress
+from sealane.values import IPAddress, IPInterface, IPNetwork, MacAddress
 
 
 class Rtnl(Netlink):
@@ -126,6 +126,11 @@ class Rtnl(Netlink):
         """Unicast routes, on-link ones included; *table* None gives those of every table."""
         found = [rtnl.parse_route(item.body) for item in self.ask(rtnl.dump_routes(family))]
         return [route for route in found if route is not None and (table is None or route.table == table)]
+
+    def destinations(self) -> list[IPNetwork]:
+        """Every network that some route of some table is for, whether it leads there or forbids it."""
+        found = [rtnl.parse_destination(item.body) for item in self.ask(rtnl.dump_routes())]
+        return list(dict.fromkeys(network for network in found if network is not None))
 
     def add_route(self, route: Route, *, replace: bool = False) -> None:
         self.do(rtnl.new_route(route, replace=replace))
