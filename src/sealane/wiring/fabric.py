@@ -226,7 +226,8 @@ class Fabric:
         mine = [link for link in held.links if existing.is_mine(self._rtnl, self._table, network, link, others)]
         addresses = tuple(a for a in held.addresses if any(a.link == link.name for link in mine))
         steps = plan(EMPTY, Topology(addresses=addresses, elements=held.elements), self._table)
-        self._applier.tear((*steps, *(Cut(link) for link in mine)))
+        # The mark stays: should we be killed before the link is deleted, repair knows it by that.
+        self._applier.tear((*steps, *(Cut(replace(link, altname="")) for link in mine)))
         for link in mine:
             self._reaper.bury(link.key)
         self._tell_neighbours()

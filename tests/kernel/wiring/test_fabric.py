@@ -289,6 +289,27 @@ def test_repair_deletes_what_a_killed_engine_left_and_only_that(host: Drawing, t
     assert foreign.bridge.bridge_name not in host.ip(host.host, "-br link")
 
 
+def test_repair_deletes_what_waited_for_its_deletion(host: Drawing, tmp_path: Path) -> None:
+    """The engine was killed between taking things out of service and deleting them."""
+    red = host.network("red")
+    a, b = host.container("a", red), host.container("b", red)
+    (tmp_path / "dead").mkdir()
+    with Fabric(tmp_path / "dead", host.host) as dead:
+        dead._reaper._quiet = dead._reaper._patience = 1e9
+        dead.disconnect(red, a.endpoints[0], a.ns)
+        gone = host.settle("gone", subnet="10.77.0.0/24")
+        dead.create_network(gone)
+        dead.remove_network(gone)
+        assert a.endpoints[0].host_ifname in host.ip(a.ns, "-br link")
+        host.fabric.repair([red], b.endpoints)
+        assert host.ip(a.ns, "-br link").split()[0] == "lo"
+        assert len(host.ip(a.ns, "-br link").splitlines()) == 1
+        assert gone.bridge is not None
+        assert gone.bridge.bridge_name not in host.ip(host.host, "-br link")
+    with host.serving(b.ns, tcp(80)):
+        assert host.seen_from(host.host, b.ipv4, tcp(80)) is not None
+
+
 def test_prepare_keeps_traffic_and_forgets_what_is_not_wanted(host: Drawing) -> None:
     red, blue = host.network("red"), host.network("blue", enable_icc="false")
     a = host.container("a", red, ports=[publish(8080, tcp(80))])
