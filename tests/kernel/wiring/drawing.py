@@ -40,6 +40,7 @@ from sealane.wiring.fabric import Fabric
 UPLINK4, REMOTE4 = IPv4Interface("198.51.100.1/24"), IPv4Interface("198.51.100.9/24")
 UPLINK6, REMOTE6 = IPv6Interface("2001:db8::1/64"), IPv6Interface("2001:db8::9/64")
 ANY4, ANY6 = IPv4Address(0), IPv6Address(0)
+BR_NETFILTER = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
 BRIDGE = "com.docker.network.bridge."
 CLOSED_AFTER = 0.4  # seconds; a refusal by dropping shows only as silence
 PATIENCE = 15.0  # seconds for an answer that has to come, on a machine that is busy with other things
@@ -73,9 +74,10 @@ class Drawing:
         self._stack = stack
         self._numbers = itertools.count(1)
         self.host = self.namespace("host")
-        value = "1" if br_netfilter else "0"
-        keys = ("net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables")
-        sysctl.put_all([(key, value) for key in keys], self.host)
+        if BR_NETFILTER.exists():
+            value = "1" if br_netfilter else "0"
+            keys = ("net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables")
+            sysctl.put_all([(key, value) for key in keys], self.host)
         sandboxes = folder / "sandboxes"
         sandboxes.mkdir()
         self.fabric = stack.enter_context(Fabric(sandboxes, self.host))
