@@ -14,7 +14,7 @@ from lab.inventory import untouched
 from lab.marks import ours
 from support import running
 from support.drawing import Cli, Lab
-from support.engine import Engine
+from support.engine import BIN, Engine
 from support.registry import Registry, build_image, layer, sha256, tar_of
 from support.session import Session
 
@@ -133,7 +133,7 @@ def test_a_full_disk(session: Session, registry: Registry, tmp_path: Path) -> No
 def test_who_may_not_speak_to_the_socket(engine: Engine, cli: Cli) -> None:
     stranger = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=+dac_read_search",
                 "--ambient-caps=+dac_read_search", "--bounding-set=-all,+dac_read_search"]  # fmt: skip
-    program = "docker" if cli.program == "docker" else str(Path(running.__file__).parents[2] / ".venv/bin/sealane")
+    program = "docker" if cli.program == "docker" else str(BIN / "sealane")
     result = running.run([*stranger, program, "ps"], env=engine.environ, check=False)
     assert result.code == 1
     assert "permission denied while trying to connect to" in result.err
@@ -152,7 +152,7 @@ def test_nobody_is_there(cli: Cli, tmp_path: Path) -> None:
 def test_configurations_that_make_no_sense(tmp_path: Path, cli: Cli, text: str) -> None:
     path = tmp_path / "sealaned.toml"
     path.write_text(text)
-    program = str(Path(running.__file__).parents[2] / ".venv/bin/sealaned")
+    program = str(BIN / "sealaned")
     result = running.run([program, "--config", str(path)], check=False)
     assert result.code != 0
     assert str(path) in result.err
