@@ -15,7 +15,7 @@ from sealane.engine.container import Container
 from sealane.engine.context import Context
 from sealane.engine.files import ResolvConf, hosts, parse_extra_host, parse_resolv_conf, resolv_conf
 from sealane.engine.images import Images
-from sealane.engine.model import ContainerRequest, ExecRequest, MountKind
+from sealane.engine.model import ExecRequest, MountKind
 from sealane.engine.networks import Networks
 from sealane.engine.planning import Planner
 from sealane.engine.records import MountRecord
@@ -112,13 +112,13 @@ class Bundles:
         if mode == "host" and not record.request.extra_hosts:
             shutil.copyfile("/etc/hosts", folder / "hosts")
         else:
-            _rewrite(folder / "hosts", self._hosts(container, endpoints))
+            _rewrite(folder / "hosts", self._hosts(container, endpoints, self._legacy_links(container)))
         _rewrite_resolv_conf(folder, self._resolv_conf(container, endpoints))
 
     def update_files(self, container: Container, before: Sequence[EndpointSpec], after: Sequence[EndpointSpec]) -> None:
         """When endpoints came or went: their lines in /etc/hosts, and who resolves names. What people wrote stays."""
         folder = self._context.layout.container(container.id)
-        old, new = (self._hosts(container, endpoints).splitlines() for endpoints in (before, after))
+        old, new = (self._hosts(container, endpoints, ()).splitlines() for endpoints in (before, after))
         try:
             lines = (folder / "hosts").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
             kept = [line for line in lines if line in new or line not in old]
@@ -129,16 +129,15 @@ class Bundles:
         except OSError as error:  # the interface is there all the same
             _log.warning("cannot bring the files of container %s up to date: %s", container.name, error)
 
-    def _hosts(self, container: Container, endpoints: Sequence[EndpointSpec]) -> str:
+    def _hosts(self, container: Container, endpoints: Sequence[EndpointSpec], links: Sequence[tuple[str, str]]) -> str:
         record = container.record
         gateway = self._context.settings.host_gateway or self._networks.default_gateway()
         extra = [parse_extra_host(text, gateway) for text in record.request.extra_hosts]
-        return hosts(
-            record.process.hostname, record.request.domainname, endpoints, extra, self._legacy_links(record.request)
-        )
+        return hosts(record.process.hostname, record.request.domainname, endpoints, extra, links)
 
-    def _legacy_links(self, request: ContainerRequest) -> list[tuple[str, str]]:
+    def _legacy_links(self, container: Container) -> list[tuple[str, str]]:
         """``--link`` on the default bridge: the neighbour's address under its alias, host name and name."""
+        request = container.record.request
         if request.network_mode not in ("", "default", "bridge"):
             return []
         lines = []
@@ -147,7 +146,8 @@ class Bundles:
             peer = self._find(name)
             address = next((e.ipv4.ip for e in peer.live.endpoints if e.ipv4), None)
             if address is None:
-                raise Conflict(f"Cannot link to a non running container: /{peer.name} AS /{alias or name}")
+                link_name = f"/{container.name}/{alias or name}"
+                raise Conflict(f"Cannot link to a non running container: /{peer.name} AS {link_name}")
             names = dict.fromkeys((alias or peer.name, peer.record.process.hostname, peer.name))
             lines.append((str(address), " ".join(names)))
         return lines

@@ -173,7 +173,9 @@ class Containers:
                 except ValueError:
                     raise InvalidArgument(f"invalid IP address in port binding: {binding.host_ip!r}") from None
         for link in request.links:
-            self.get(link.partition(":")[0])
+            name = link.partition(":")[0]
+            if self._directory.find(name) is None:
+                raise NotFound(f"could not get container for {name}: No such container: {name}")
 
     def _joining_by_id(self, request: ContainerRequest) -> ContainerRequest:
         """With the containers whose namespaces are to be joined named by id, for names change. One that does not exist
@@ -251,7 +253,8 @@ class Containers:
             for mount in self.get(name).record.mounts:
                 if mount.point.kind is MountKind.TMPFS:
                     continue
-                point = replace(mount.point, read_write=mount.point.read_write and "ro" not in mode.split(","))
+                read_write = mount.point.read_write and "ro" not in mode.split(",")
+                point = replace(mount.point, read_write=read_write, mode=mode)
                 records.append(MountRecord(point=point, asked=replace(mount.asked, no_copy=True)))
         return records
 
@@ -364,10 +367,13 @@ class Containers:
         container = self.get(reference)
         if not new_name:
             raise InvalidArgument("Neither old nor new names may be empty")
-        name = check_name(new_name)
+        name = new_name.removeprefix("/")
         if name == container.name:
             raise InvalidArgument("Renaming a container with the same name as its current name")
-        self._check_name_free(name)
+        try:
+            self._check_name_free(check_name(f"/{name}"))
+        except (Conflict, InvalidArgument) as error:
+            raise type(error)(f"Error when allocating new name: {error.message}") from None
         old = container.name
         self.commit(container, record=replace(container.record, name=name))
         self._directory.rename(container.id, name)

@@ -58,6 +58,8 @@ class Execs:
     async def create(self, reference: str, request: ExecRequest) -> ExecId:
         """Note what is to be run. Raises Conflict when the container does not run or is paused."""
         container = self._containers.get(reference)
+        if container.state.status is Status.PAUSED:
+            raise Conflict(f"Container {reference} is paused, unpause the container before exec")
         self._check_running(container)
         if not request.command:
             raise InvalidArgument("No exec command specified")

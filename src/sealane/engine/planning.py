@@ -19,6 +19,7 @@ from sealane.engine.records import MountRecord
 from sealane.engine.security import SecurityOptions, parse_security
 from sealane.errors import Conflict, Internal, InvalidArgument
 from sealane.runtime.defaults import MASKED_PATHS, READONLY_PATHS, Mount, capabilities
+from sealane.runtime.inside import find_inside
 from sealane.runtime.launch import ExecLaunch, Launch
 from sealane.runtime.machine import Machine
 from sealane.runtime.probe import device_node, host_devices, syscall_abi
@@ -277,9 +278,21 @@ def _mount(mount: MountRecord) -> Mount:
         if asked.tmpfs_mode:
             options.append(f"mode={asked.tmpfs_mode:o}")
         return Mount(point.destination, "tmpfs", "tmpfs", (*options, *access))
-    source = point.source if not asked.subpath else os.path.join(point.source, asked.subpath)
+    source = _inside(point.source, asked.subpath) if asked.subpath else point.source
     propagation = point.propagation if point.propagation in _PROPAGATIONS else "rprivate"
     return Mount(point.destination, "bind", source, ("rbind", propagation, *access))
+
+
+def _inside(volume: str, subpath: str) -> str:
+    """A path in a volume as the host sees it. Containers write there: no link of theirs leads out of the volume."""
+    fd = find_inside(Path(volume), subpath)
+    if fd is None:
+        path = os.path.join(volume, subpath)
+        raise Internal(f"cannot access path {path}: lstat {path}: no such file or directory")
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")
+    finally:
+        os.close(fd)
 
 
 def _devices(request: ContainerRequest) -> tuple[DeviceNode, ...]:

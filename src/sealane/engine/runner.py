@@ -494,7 +494,7 @@ class Runner:
         if container.state.status is Status.RESTARTING:
             raise Conflict(f"Container {container.id} is restarting, wait until the container is running")
         if not container.running:
-            raise Conflict(f"Container {container.id} is not running")
+            raise Conflict(f"container {container.id} is not running")
 
     async def unpause(self, reference: str) -> None:
         async with self._containers.locked(reference) as container:

@@ -102,7 +102,6 @@ RICH = container(
         mount(
             MountPoint(kind=MountKind.VOLUME, name="v", source="/volumes/v/_data", destination="/var/lib/x"),
             source="v",
-            subpath="inner",
         ),
     ),
     tty=True,
@@ -161,6 +160,22 @@ def test_a_whole_launch(box: Container) -> None:
 )
 def test_the_options_of_a_mount(record: MountRecord, options: list[str]) -> None:
     assert mounted(config(container(mounts=(record,))), "/t")["options"] == options
+
+
+def test_a_path_in_a_volume_never_leads_out_of_it(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "way-out").symlink_to("/etc")
+    (tmp_path / "link").symlink_to("/inner")
+    (tmp_path / "etc").mkdir()
+
+    def source(subpath: str) -> str:
+        point = MountPoint(kind=MountKind.VOLUME, name="v", source=str(tmp_path), destination="/data")
+        return str(mounted(config(container(mounts=(mount(point, subpath=subpath),))), "/data")["source"])
+
+    assert source("inner") == source("link") == f"{tmp_path}/inner"
+    assert source("way-out") == f"{tmp_path}/etc"
+    with pytest.raises(Internal, match=f"^cannot access path {tmp_path}/no: lstat {tmp_path}/no: no such file"):
+        source("no")
 
 
 def test_a_mount_comes_after_those_that_it_lies_in() -> None:
