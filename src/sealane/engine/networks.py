@@ -22,7 +22,7 @@ from sealane.engine.directory import Directory
 from sealane.engine.events import Events
 from sealane.engine.model import KernelObject, NetworkView, Pruned
 from sealane.engine.times import rfc3339_nano
-from sealane.engine.undo import Undo
+from sealane.engine.undo import Undo, to_the_end
 from sealane.engine.wires import Wires
 from sealane.errors import Conflict, Forbidden, InvalidArgument, NotFound
 from sealane.network.ipam import allocate_subnets
@@ -153,10 +153,13 @@ class Networks:
         async with self._lock, Undo() as undo:
             spec, request = await self._settle(request)
             if not spec.config_only:
-                await self._wires.run(self._wires.fabric.create_network, spec)
-                undo.add(f"network {spec.name}", lambda: self._wires.run(self._wires.fabric.remove_network, spec))
-                await self._publisher.put_network(spec.id, spec.name, tuple(s.subnet for s in spec.subnets))
+                await undo.do(
+                    self._wires.run(self._wires.fabric.create_network, spec),
+                    f"network {spec.name}",
+                    lambda: self._wires.run(self._wires.fabric.remove_network, spec),
+                )
                 undo.add(f"names of {spec.name}", lambda: self._publisher.drop_network(spec.id))
+                await self._publisher.put_network(spec.id, spec.name, tuple(s.subnet for s in spec.subnets))
             self._database.put_object("network", spec.id, spec.name, encode(spec))
             self.adopt(spec)
         self._emit("create", spec)
@@ -249,10 +252,15 @@ class Networks:
             self._endpoints.pop(spec.id, None)
             self._addresses.forget_network(spec.id)
             if not spec.config_only:
-                await self._wires.run(self._wires.fabric.remove_network, spec)
-                await self._publisher.drop_network(spec.id)
+                await to_the_end(self._unmake(spec))
         if not spec.config_only:
             self._emit("destroy", spec)
+
+    async def _unmake(self, spec: NetworkSpec) -> None:
+        try:
+            await self._wires.run(self._wires.fabric.remove_network, spec)
+        finally:
+            await self._publisher.drop_network(spec.id)
 
     def _check_unused(self, spec: NetworkSpec) -> None:
         if any(other.config_from == spec.name for other in self._directory) and spec.config_only:

@@ -28,6 +28,16 @@ class Undo:
         """Register *step*, which undoes what was just done; *what* names it in logs."""
         self._steps.append((what, step))
 
+    async def do(self, work: Coroutine[Any, Any, A], what: str, step: Callable[[], Awaitable[object]]) -> A:
+        """Do *work* to its end, even if cancelled, and register *step* when it is done."""
+
+        async def both_of_it() -> A:
+            result = await work
+            self.add(what, step)
+            return result
+
+        return await to_the_end(both_of_it())
+
     async def __aenter__(self) -> Undo:
         return self
 

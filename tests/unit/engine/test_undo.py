@@ -117,6 +117,48 @@ def test_a_cancellation_while_undoing_waits_until_all_is_undone() -> None:
     assert steps.done == ["slow", "a"]
 
 
+def test_what_was_being_done_when_the_cancellation_came_is_undone() -> None:
+    steps = Steps()
+
+    async def verb(doing: asyncio.Event, go_on: asyncio.Event) -> None:
+        async def work() -> None:
+            doing.set()
+            await go_on.wait()
+            steps.done.append("done")
+
+        async with Undo() as undo:
+            await undo.do(work(), "it", steps("undone"))
+            raise AssertionError("never reached")
+
+    async def run() -> None:
+        doing, go_on = asyncio.Event(), asyncio.Event()
+        task = asyncio.ensure_future(verb(doing, go_on))
+        await doing.wait()
+        task.cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+        await asyncio.wait([task])
+        assert task.cancelled()
+
+    asyncio.run(run())
+    assert steps.done == ["done", "undone"]
+
+
+def test_what_failed_is_not_undone() -> None:
+    steps = Steps()
+
+    async def fails() -> None:
+        raise OSError("no")
+
+    async def verb() -> None:
+        async with Undo() as undo:
+            await undo.do(fails(), "it", steps("undone"))
+
+    with pytest.raises(OSError, match="no"):
+        asyncio.run(verb())
+    assert steps.done == []
+
+
 def test_to_the_end_gives_the_result_or_the_error() -> None:
     async def seven() -> int:
         return 7
