@@ -45,7 +45,7 @@ def short(identifier: str) -> str:
 
 def parse_digest(text: str) -> Digest:
     """Check that *text* is a sha256 digest. Raises InvalidArgument naming it."""
-    if not _DIGEST.match(text):
+    if not _DIGEST.fullmatch(text):
         raise InvalidArgument(f"invalid digest {text!r}: it should be sha256: and 64 hex digits")
     return Digest(text)
 
@@ -58,7 +58,7 @@ class MacAddress:
 
     def __init__(self, value: str | bytes) -> None:
         if isinstance(value, str):
-            if not _MAC.match(value):
+            if not _MAC.fullmatch(value):
                 raise InvalidArgument(f"invalid MAC address: {value}")
             value = bytes.fromhex(value.replace(":", "").replace("-", ""))
         if len(value) != 6:
