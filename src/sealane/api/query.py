@@ -47,6 +47,6 @@ class Query:
         value = self.text(name)
         if value == "" and default is not None:
             return default
-        if not _INTEGER.match(value):
+        if not _INTEGER.fullmatch(value):
             raise InvalidArgument(f'invalid value for {name}: parsing "{value}": it should be a whole number')
         return int(value)

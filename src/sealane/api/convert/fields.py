@@ -25,7 +25,7 @@ _INTERFACE_SYSCTL: Final = re.compile(r"^net\.(ipv4|ipv6|mpls)\.[^.]+\.(eth[0-9]
 
 def container_name(text: str) -> str:
     """A container's name without its slash; "" asks for an invented one. Raises InvalidArgument."""
-    if text and not CONTAINER_NAME.match(text):
+    if text and not CONTAINER_NAME.fullmatch(text):
         raise InvalidArgument(f"Invalid container name ({text}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
     return text.removeprefix("/")
 

@@ -104,7 +104,7 @@ def _check_cpu(asked: WireResources, cpus: int) -> None:
 def _numbers(text: str, what: str) -> Iterator[int]:
     """The numbers of a kernel list such as ``0-2,4``."""
     for part in text.split(",") if text else ():
-        if not _SET.match(part):
+        if not _SET.fullmatch(part):
             raise InvalidArgument(f"Invalid value {text} for cpuset {what}: invalid format: {text}")
         first, _, last = part.partition("-")
         if last and int(last) < int(first):

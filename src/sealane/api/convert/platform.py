@@ -17,7 +17,7 @@ def check_platform(text: str) -> str:
     if not text:
         return ""
     parts = text.split("/")
-    if len(parts) > 3 or not all(_PART.match(part) for part in parts):
+    if len(parts) > 3 or not all(_PART.fullmatch(part) for part in parts):
         raise InvalidArgument(f'"{text}": cannot parse platform specifier: invalid argument')
     lowered = [_SAME.get(part.lower(), part.lower()) for part in parts]
     return "/".join(lowered)

@@ -36,7 +36,7 @@ def _bindings(asked: Mapping[str, list[WireBinding] | None]) -> Iterator[PortBin
 
 
 def _parse(text: str) -> Iterator[ContainerPort]:
-    found = _PORT.match(text)
+    found = _PORT.fullmatch(text)
     if found is None:
         raise InvalidArgument(f'invalid port specification: "{text}"')
     first, last = int(found[1]), int(found[2] or found[1])
@@ -65,7 +65,7 @@ def _host_port(text: str) -> str:
     """A host port or range; "" and 0 let the engine choose."""
     if text in ("", "0"):
         return ""
-    found = _RANGE.match(text)
+    found = _RANGE.fullmatch(text)
     if found is None or not 1 <= int(found[1]) <= int(found[2] or found[1]) <= 65535:
         raise InvalidArgument(f'invalid port specification: "{text}"')
     return text

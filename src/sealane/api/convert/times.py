@@ -61,7 +61,7 @@ def parse_unix(text: str, name: str) -> int:
     """``since`` and ``until``: seconds since the epoch, with a fraction if wanted. "" is 0. Raises InvalidArgument."""
     if not text:
         return 0
-    found = _UNIX.match(text)
+    found = _UNIX.fullmatch(text)
     if found is not None:
         return int(found[1]) * SECOND + int((found[2] or "").ljust(9, "0"))
     moment = parse_stamp(text)
@@ -72,7 +72,7 @@ def parse_unix(text: str, name: str) -> int:
 
 def parse_moment(text: str, now_ns: int) -> int:
     """``until`` of a prune: a time, or how long ago (``10m``, ``1h30m``). Raises InvalidArgument."""
-    found = _UNIX.match(text)
+    found = _UNIX.fullmatch(text)
     if found is not None:
         return int(found[1]) * SECOND + int((found[2] or "").ljust(9, "0"))
     moment = parse_stamp(text)
