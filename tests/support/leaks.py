@@ -71,9 +71,12 @@ def _json(*command: str) -> Any:
 
 
 def _links() -> Iterator[str]:
-    for link in _json("ip", "-json", "-details", "link", "show"):
+    listed = _json("ip", "-json", "-details", "link", "show")
+    marks = {link["ifname"]: " ".join(link.get("altnames", ())) for link in listed}
+    for link in listed:
         if _LINK.fullmatch(link["ifname"]):
-            yield f"{link['ifname']} {link.get('ifalias', '')} {link.get('master', '')}".rstrip()
+            master = link.get("master", "")
+            yield " ".join(filter(None, (link["ifname"], marks[link["ifname"]], master, marks.get(master, ""))))
 
 
 def _mounts(places: tuple[Path, ...]) -> Iterator[str]:
